@@ -1,0 +1,282 @@
+"""The shapes of the server's answers: plain dictionaries at run time, typed for editors and mypy.
+
+An answer may hold more keys than are listed here: a newer server adds some.
+"""
+
+from __future__ import annotations
+
+from typing import Any, TypedDict
+
+from assay.digest import ManifestEntry
+
+
+class Metric(TypedDict):
+    """One measured value of a version: on which dataset, split and slice, by whom, when."""
+
+    name: str
+    value: float
+    dataset: str
+    dataset_digest: str
+    split: str
+    slice: str
+    by: str
+    at: str
+
+
+class Completeness(TypedDict):
+    """Whether it is known what made it: `state` complete, incomplete or unknown; what is missing."""
+
+    state: str
+    missing: list[str]
+    notes: list[str]
+
+
+class Version(TypedDict):
+    """A model version. `status` pending, verifying, ready, failed or deleted; `stage` is where it stands."""
+
+    id: str
+    namespace: str
+    model: str
+    number: int
+    reference: str
+    status: str
+    status_message: str
+    stage: str
+    format: str
+    digest: str
+    oms_digest: str
+    size: int
+    files: int
+    schema: Any
+    parameters: dict[str, Any]
+    tags: dict[str, str]
+    description: str
+    created_at: str
+    created_by: str
+    run: str | None
+    aliases: list[str]
+    tier: str
+    quarantined: bool
+    verified_at: str | None
+    url: str
+    metrics: list[Metric]
+    completeness: Completeness
+
+
+class Manifest(TypedDict):
+    """The files of a version and the two digests over them."""
+
+    digest: str
+    oms_digest: str
+    files: list[ManifestEntry]
+    size: int
+
+
+class GateResult(TypedDict):
+    """One gate's verdict: pass, fail, error, pending or waived, with the sentence that says why."""
+
+    key: str
+    gate: str
+    claim: str
+    verdict: str
+    sentence: str
+    evidence: dict[str, Any]
+    at: str | None
+
+
+class Approval(TypedDict):
+    """One person's decision: approve or reject, and why."""
+
+    by: str
+    verdict: str
+    reason: str
+    at: str
+
+
+class Promotion(TypedDict):
+    """A request to move a version to a stage.
+
+    `state`: evaluating, gates_failed, awaiting_approval, applied, rejected, expired, void or withdrawn.
+    """
+
+    id: str
+    version: str
+    namespace: str
+    target: str
+    kind: str
+    state: str
+    reason: str
+    requested_by: str
+    requested_at: str
+    decided_at: str | None
+    policy: dict[str, Any]
+    gates: list[GateResult]
+    approvals: list[Approval]
+    approvals_required: int
+    replaces: str | None
+    reasons: list[str]
+    outcome: str
+    url: str
+
+
+class MetricDifference(TypedDict):
+    """One metric of two versions on the same dataset and split."""
+
+    name: str
+    dataset: str
+    split: str
+    a: float | None
+    b: float | None
+    difference: float | None
+
+
+class Difference(TypedDict):
+    """One difference in what made two versions; `kind` data, code, parameters, environment..."""
+
+    kind: str
+    sentence: str
+    a: Any
+    b: Any
+
+
+class Why(TypedDict):
+    """Why two versions differ: the metrics beside what was different in making them."""
+
+    a: Any
+    b: Any
+    metrics: list[MetricDifference]
+    differences: list[Difference]
+    sentence: str
+
+
+class ComparedMetric(TypedDict):
+    """One metric of several versions, in their order; None where it was not measured."""
+
+    name: str
+    dataset: str
+    split: str
+    values: list[float | None]
+
+
+class ComparedParameter(TypedDict):
+    """One parameter of several versions, in their order; None where it was not set."""
+
+    key: str
+    values: list[Any]
+
+
+class Comparison(TypedDict):
+    """Several versions side by side."""
+
+    versions: list[Version]
+    metrics: list[ComparedMetric]
+    parameters: list[ComparedParameter]
+
+
+class Node(TypedDict):
+    """A run, dataset version, model version or logged model in the lineage."""
+
+    id: str
+    kind: str
+    label: str
+    detail: dict[str, Any]
+
+
+Edge = TypedDict("Edge", {"from": str, "to": str, "role": str})
+
+
+class Graph(TypedDict):
+    """The lineage around the node `root`."""
+
+    root: str
+    nodes: list[Node]
+    edges: list[Edge]
+
+
+class Run(TypedDict):
+    """One execution that trained or evaluated something."""
+
+    id: str
+    experiment: str
+    name: str
+    status: str
+    started_at: str
+    ended_at: str | None
+    created_by: str
+    parameters: dict[str, str]
+    metrics: dict[str, float]
+    tags: dict[str, str]
+    datasets: list[dict[str, Any]]
+    capture: dict[str, Any]
+
+
+class Event(TypedDict, total=False):
+    """One row of the journal: what happened, to whom, by whom, when and why."""
+
+    id: int
+    type: str
+    namespace: str
+    subject: dict[str, Any]
+    actor: str
+    reason: str
+    at: str
+    timestamp: str
+    before: Any
+    after: Any
+
+
+class Evaluation(TypedDict, total=False):
+    """Metrics of a version on one dataset, as recorded."""
+
+    id: str
+    dataset: dict[str, str]
+    split: str
+    slice: str
+    evaluator: str
+    run: str | None
+    metrics: list[dict[str, Any]]
+    by: str
+    at: str
+
+
+class UploadedFile(TypedDict):
+    """One file of an upload: `status` present (needs no bytes), wanted or received."""
+
+    index: int
+    path: str
+    size: int
+    sha256: str
+    status: str
+    parts: list[int]
+
+
+class Upload(TypedDict):
+    """An upload in progress; `state` open, completed or aborted."""
+
+    id: str
+    state: str
+    part_size: int
+    expires_at: str
+    files: list[UploadedFile]
+
+
+class Identity(TypedDict, total=False):
+    """Who the token speaks for, and what that person may do where."""
+
+    user: str
+    display_name: str
+    service: bool
+    token: dict[str, Any] | None
+    namespaces: list[dict[str, Any]]
+    version: str
+
+
+class Verification(TypedDict):
+    """Whether a folder holds exactly a version's files; `ok` is true when the three lists are empty."""
+
+    ok: bool
+    reference: str
+    digest: str
+    differs: list[str]
+    missing: list[str]
+    extra: list[str]

@@ -1,0 +1,398 @@
+"""The client of one Assay server: the calls that a person, a pipeline or a notebook needs."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+from assay import settings
+from assay.answers import (
+    Comparison,
+    Evaluation,
+    Event,
+    Graph,
+    Identity,
+    Manifest,
+    Promotion,
+    Run,
+    Verification,
+    Version,
+    Why,
+)
+from assay.digest import manifest_digest, scan
+from assay.errors import DigestMismatch, TimedOut, VersionFailed
+from assay.http import Connection, Parameters
+from assay.references import API, Reference, model_path, namespace_path, version_path
+from assay.transfer import download, upload
+from assay.transfer.hashing import hash_files
+from assay.transfer.progress import Progress, Silence
+
+State = TypeVar("State", Version, Promotion)
+
+
+class Client:
+    """Speaks to the server at `url` as the holder of `token`.
+
+    What is not given comes from ASSAY_URL and ASSAY_TOKEN, then from the file that `assay login` wrote.
+    Making a client sends nothing. Threads may share one. Every call may raise `assay.Refusal` (the server
+    said no, and why) and `assay.Unreachable`; further errors are named where they can come.
+
+    A reference is `namespace/model` (its production version), `namespace/model:3`, `namespace/model@alias` or
+    `namespace/model@sha256:...`. Answers are plain dictionaries, typed in `assay.answers`.
+    """
+
+    def __init__(
+        self, url: str | None = None, token: str | None = None, *, timeout: float = 60.0, attempts: int = 5
+    ) -> None:
+        found = settings.load(url, token)
+        self.url = found.url
+        self._connection = Connection(found.url, found.token, timeout=timeout, attempts=attempts)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"Client({self.url!r})"
+
+    def close(self) -> None:
+        self._connection.close()
+
+    # Any address, for what has no method here. `path` starts with /api/v1.
+
+    def get(self, path: str, params: Parameters | None = None) -> Any:
+        return self._connection.call("GET", path, params=params)
+
+    def post(self, path: str, body: object = None, *, idempotency_key: str | None = None) -> Any:
+        return self._connection.call("POST", path, body=body or {}, idempotency_key=idempotency_key)
+
+    def put(self, path: str, body: object = None, *, idempotency_key: str | None = None) -> Any:
+        return self._connection.call("PUT", path, body=body or {}, idempotency_key=idempotency_key)
+
+    def patch(self, path: str, body: object = None, *, idempotency_key: str | None = None) -> Any:
+        return self._connection.call("PATCH", path, body=body or {}, idempotency_key=idempotency_key)
+
+    def delete(self, path: str, *, idempotency_key: str | None = None) -> Any:
+        return self._connection.call("DELETE", path, idempotency_key=idempotency_key)
+
+    def pages(self, path: str, params: Parameters | None = None, limit: int | None = None) -> Iterator[Any]:
+        """The items of a list, page after page."""
+        return self._connection.pages(path, params, limit)
+
+    def whoami(self) -> Identity:
+        answer: Identity = self.get(f"{API}/whoami")
+        return answer
+
+    # Publishing and fetching
+
+    def push(  # noqa: PLR0913 - one keyword for each fact of a version
+        self,
+        path: str | os.PathLike[str],
+        model: str,
+        *,
+        run: str | None = None,
+        tags: Mapping[str, str] | None = None,
+        description: str = "",
+        format: str | None = None,  # noqa: A002 - the name it has in the interface
+        schema: object = None,
+        base: Sequence[str] = (),
+        wait: bool = True,
+        timeout: float = 900.0,
+        progress: Progress | None = None,
+    ) -> Version:
+        """Publish a file or a folder as the next version of `namespace/model`, a new model if need be.
+
+        Only what the namespace does not hold is sent. With `wait`, returns when the version is ready; raises
+        VersionFailed when it fails and TimedOut after `timeout` seconds. Also PathRefused, FileChanged.
+        """
+        reference = Reference.parse(model)
+        told = progress or Silence()
+        files = hash_files(scan(path), told)
+        sent = upload.send(self._connection, reference.namespace, files, told)
+        facts: dict[str, Any] = {"upload": sent["id"], "description": description, "tags": dict(tags or {})}
+        optional = {"run": run, "format": format, "schema": schema, "base": list(base) or None}
+        facts.update({key: value for key, value in optional.items() if value is not None})
+        version: Version = self.post(f"{model_path(model)}/versions", facts)
+        return self.wait_until_ready(version, timeout) if wait else version
+
+    def wait_until_ready(self, version: Version, timeout: float = 900.0) -> Version:
+        """Wait for a pushed version's bytes to be verified. Raises VersionFailed, TimedOut."""
+        path = version_path(version["namespace"], version["model"], version["number"])
+        version = self._wait(version, path, {"pending", "verifying"}, "status", timeout)
+        if version["status"] != "ready":
+            why = version["status_message"] or f"its status is {version['status']}"
+            raise VersionFailed(f"{version['reference']} was not published: {why}", version)
+        return version
+
+    def pull(
+        self,
+        ref: str,
+        dest: str | os.PathLike[str] | None = None,
+        *,
+        overwrite: bool = False,
+        progress: Progress | None = None,
+    ) -> Path:
+        """Fetch a version's files into the folder `dest`, by default `<model>-<number>`; returns the folder.
+
+        Every file is verified before it gets its name. Raises FileInTheWay, DigestMismatch.
+        """
+        version = self.version(ref)
+        manifest = self._manifest(version)
+        folder = Path(dest) if dest is not None else Path(f"{version['model']}-{version['number']}")
+        folder.mkdir(parents=True, exist_ok=True)
+        artifacts = f"{self._path_of(version)}/artifacts"
+        download.receive(
+            self._connection, artifacts, manifest["files"], folder, progress or Silence(), overwrite=overwrite
+        )
+        return folder
+
+    def verify(
+        self, folder: str | os.PathLike[str], ref: str, *, progress: Progress | None = None
+    ) -> Verification:
+        """Compare a folder or file on disk with a version: which files differ, are missing, are extra."""
+        version = self.version(ref)
+        expected = {entry["path"]: entry for entry in self._manifest(version)["files"]}
+        local = {file.path: file for file in hash_files(scan(folder), progress or Silence())}
+        differs = [
+            path for path in expected if path in local and local[path].sha256 != expected[path]["sha256"]
+        ]
+        missing = [path for path in expected if path not in local]
+        extra = [path for path in local if path not in expected]
+        return {
+            "ok": not (differs or missing or extra),
+            "reference": version["reference"],
+            "digest": version["digest"],
+            "differs": sorted(differs),
+            "missing": sorted(missing),
+            "extra": sorted(extra),
+        }
+
+    # The catalog
+
+    def version(self, ref: str) -> Version:
+        answer: Version = self.get(f"{API}/resolve", {"ref": ref})
+        return answer
+
+    def manifest(self, ref: str) -> Manifest:
+        """The files of a version, checked against its digest. Raises DigestMismatch."""
+        return self._manifest(self.version(ref))
+
+    def versions(self, model: str, *, stage: str | None = None, limit: int | None = None) -> list[Version]:
+        """The versions of a model, newest first."""
+        return list(self.pages(f"{model_path(model)}/versions", {"stage": stage}, limit))
+
+    def search(
+        self, query: str = "", *, order_by: str | None = None, namespace: str | None = None, limit: int = 50
+    ) -> list[Version]:
+        """Versions that match, as in `task = "fraud" and stage = production and metric.auc >= 0.9`."""
+        wanted: Parameters = {"q": query, "order_by": order_by, "namespace": namespace}
+        return list(self.pages(f"{API}/search", wanted, limit))
+
+    def compare(self, *refs: str) -> Comparison:
+        answer: Comparison = self.get(f"{API}/compare", {"ref": list(refs)})
+        return answer
+
+    def edit(
+        self, ref: str, *, description: str | None = None, tags: Mapping[str, str | None] | None = None
+    ) -> Version:
+        """Change what may change about a version: its description and its tags."""
+        wanted: dict[str, Any] = {
+            "description": description,
+            "tags": dict(tags) if tags is not None else None,
+        }
+        body = {key: value for key, value in wanted.items() if value is not None}
+        answer: Version = self.patch(self._path(ref), body)
+        return answer
+
+    def events(
+        self,
+        namespace: str,
+        *,
+        type: str | None = None,  # noqa: A002 - the name it has in the interface
+        limit: int | None = None,
+    ) -> list[Event]:
+        """The journal of a namespace: what happened, by whom, why."""
+        return list(self.pages(f"{namespace_path(namespace)}/events", {"type": type}, limit))
+
+    # Evidence
+
+    def evaluate(
+        self,
+        ref: str,
+        dataset: tuple[str, str],
+        *,
+        metrics: Mapping[str, float | tuple[float, float, float]],
+        split: str = "test",
+        slice: str = "",  # noqa: A002 - the name it has in the interface
+        evaluator: str = "",
+        run: str | None = None,
+    ) -> Evaluation:
+        """Record how good a version is on a dataset, given as its name and digest.
+
+        A metric is its value, or its value and the two bounds of its interval.
+        """
+        values: list[dict[str, Any]] = []
+        for name, value in metrics.items():
+            point, *bounds = value if isinstance(value, tuple) else (value,)
+            values.append({"name": name, "value": point, **dict(zip(("low", "high"), bounds, strict=False))})
+        name, digest = dataset
+        body: dict[str, Any] = {"dataset": {"name": name, "digest": digest}, "split": split, "slice": slice}
+        body.update(evaluator=evaluator, metrics=values, run=run)
+        answer: Evaluation = self.post(f"{self._path(ref)}/evaluations", body)
+        return answer
+
+    def check(
+        self, ref: str, name: str, verdict: str, *, sentence: str = "", url: str = ""
+    ) -> dict[str, Any]:
+        """Report an outside check, such as an integration test: `verdict` is pass or fail."""
+        body = {"name": name, "verdict": verdict, "sentence": sentence, **({"url": url} if url else {})}
+        answer: dict[str, Any] = self.post(f"{self._path(ref)}/checks", body)
+        return answer
+
+    # The lifecycle
+
+    def promote(
+        self, ref: str, target: str, *, reason: str, wait: bool = True, timeout: float = 300.0
+    ) -> Promotion:
+        """Ask for a version to enter `staging` or `production`.
+
+        With `wait`, returns when the gates are decided: look at `state` (gates_failed, awaiting_approval,
+        applied) and `gates`. Raises TimedOut when some are not, as one that waits for an outside check.
+        """
+        body = {"target": target, "reason": reason}
+        return self._decided(self.post(f"{self._path(ref)}/promotions", body), wait, timeout)
+
+    def promotion(self, promotion_id: str) -> Promotion:
+        answer: Promotion = self.get(f"{API}/promotions/{promotion_id}")
+        return answer
+
+    def promotions(
+        self, *, namespace: str | None = None, state: str | None = None, limit: int | None = None
+    ) -> list[Promotion]:
+        return list(self.pages(f"{API}/promotions", {"namespace": namespace, "state": state}, limit))
+
+    def approve(self, promotion_id: str, reason: str = "") -> Promotion:
+        return self._decide(promotion_id, "approve", reason)
+
+    def reject(self, promotion_id: str, reason: str) -> Promotion:
+        return self._decide(promotion_id, "reject", reason)
+
+    def withdraw(self, promotion_id: str, reason: str = "") -> Promotion:
+        return self._decide(promotion_id, "withdraw", reason)
+
+    def rollback(
+        self, model: str, *, reason: str, to: int | None = None, wait: bool = True, timeout: float = 300.0
+    ) -> Promotion:
+        """Put a former production version back: version `to`, by default the last one."""
+        return self._decided(
+            self.post(f"{model_path(model)}/rollback", {"to": to, "reason": reason}), wait, timeout
+        )
+
+    def suspend(self, ref: str, reason: str) -> Version:
+        """Take a version out of production in an incident."""
+        return self._move(ref, "suspend", reason)
+
+    def deprecate(self, ref: str, reason: str) -> Version:
+        return self._move(ref, "deprecate", reason)
+
+    def reinstate(self, ref: str, reason: str) -> Version:
+        """Bring a deprecated version back to development."""
+        return self._move(ref, "reinstate", reason)
+
+    # Lineage
+
+    def why(self, a: str, b: str) -> Why:
+        """Why two versions differ: their metrics beside what differs in what made them."""
+        answer: Why = self.get(f"{API}/why", {"a": a, "b": b})
+        return answer
+
+    def trace(self, ref: str, *, direction: str = "up", depth: int | None = None) -> Graph:
+        """What a version was made from (`up`), what was made from it (`down`), or `both`."""
+        answer: Graph = self.get(f"{self._path(ref)}/lineage", {"direction": direction, "depth": depth})
+        return answer
+
+    def create_run(self, namespace: str, **facts: Any) -> Run:
+        """Start a run: `experiment`, `name`, `started_at`, `entry_point`, `command`, `code`, ..."""
+        answer: Run = self.post(f"{namespace_path(namespace)}/runs", facts)
+        return answer
+
+    def run(self, run_id: str) -> Run:
+        answer: Run = self.get(f"{API}/runs/{run_id}")
+        return answer
+
+    def runs(self, namespace: str, *, experiment: str | None = None, limit: int | None = None) -> list[Run]:
+        return list(self.pages(f"{namespace_path(namespace)}/runs", {"experiment": experiment}, limit))
+
+    def update_run(self, run_id: str, **facts: Any) -> Run:
+        """End or rename a run: `status` (finished, failed, killed), `ended_at`, `capture`, `failure`."""
+        answer: Run = self.patch(f"{API}/runs/{run_id}", facts)
+        return answer
+
+    def log_run(
+        self,
+        run_id: str,
+        *,
+        parameters: Mapping[str, str] | None = None,
+        metrics: Sequence[Mapping[str, Any]] = (),
+        tags: Mapping[str, str] | None = None,
+    ) -> None:
+        """Add to a run. A metric is `{"key", "value", "step", "timestamp"}`; a parameter is written once."""
+        body = {
+            "parameters": dict(parameters or {}),
+            "metrics": [dict(m) for m in metrics],
+            "tags": dict(tags or {}),
+        }
+        self.post(f"{API}/runs/{run_id}/log", body)
+
+    def log_datasets(self, run_id: str, datasets: Sequence[Mapping[str, Any]]) -> None:
+        """Add datasets that a run read or wrote: `{"name", "digest", "role", "context", ...}`."""
+        self.post(f"{API}/runs/{run_id}/datasets", {"datasets": [dict(dataset) for dataset in datasets]})
+
+    def _path(self, ref: str) -> str:
+        reference = Reference.parse(ref)
+        if reference.number is not None:
+            return version_path(reference.namespace, reference.model, reference.number)
+        return self._path_of(self.version(ref))
+
+    def _path_of(self, version: Version) -> str:
+        return version_path(version["namespace"], version["model"], version["number"])
+
+    def _manifest(self, version: Version) -> Manifest:
+        manifest: Manifest = self.get(f"{self._path_of(version)}/artifacts")
+        digest = manifest_digest(manifest["files"])
+        if digest != version["digest"]:
+            raise DigestMismatch(
+                f"The files listed for {version['reference']} make {digest}, not {version['digest']}."
+            )
+        return manifest
+
+    def _decide(self, promotion_id: str, verb: str, reason: str) -> Promotion:
+        answer: Promotion = self.post(f"{API}/promotions/{promotion_id}/{verb}", {"reason": reason})
+        return answer
+
+    def _move(self, ref: str, verb: str, reason: str) -> Version:
+        answer: Version = self.post(f"{self._path(ref)}/{verb}", {"reason": reason})
+        return answer
+
+    def _decided(self, promotion: Promotion, wait: bool, timeout: float) -> Promotion:
+        if not wait:
+            return promotion
+        return self._wait(promotion, f"{API}/promotions/{promotion['id']}", {"evaluating"}, "state", timeout)
+
+    def _wait(self, state: State, path: str, going_on: set[str], key: str, timeout: float) -> State:
+        end, pause = time.monotonic() + timeout, 0.1
+        while (now := str(dict(state)[key])) in going_on:
+            if time.monotonic() > end:
+                raise TimedOut(f"Still {now} after {timeout:g} seconds: ask again later.", state)
+            time.sleep(pause)
+            pause = min(pause * 1.5, 2.0)
+            state = self.get(path)
+        return state

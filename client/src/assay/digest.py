@@ -1,0 +1,135 @@
+"""What a set of files is: the manifest digest, and the rules for the paths in it.
+
+The digest binds names, sizes and contents: sha256 of compact UTF-8 JSON
+`{"files":[{"path","sha256","size"},...],"v":1}`, files sorted by the bytes of their path, paths in NFC.
+The server computes the same from what it stored.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import stat
+import unicodedata
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypedDict
+
+from assay.errors import PathRefused
+
+MAX_PATH_BYTES = 1024
+
+
+class ManifestEntry(TypedDict):
+    """One file: a path in NFC with `/`, the hexadecimal sha256 of its content, its size in bytes."""
+
+    path: str
+    size: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class LocalFile:
+    """A regular file on disk and the logical path it has in a manifest."""
+
+    path: str
+    source: Path
+    size: int
+
+
+def manifest_digest(entries: Iterable[ManifestEntry]) -> str:
+    """`sha256:<hex>` of the canonical manifest. Raises PathRefused when the paths cannot stand together."""
+    files = [{"path": check_path(e["path"]), "sha256": e["sha256"], "size": e["size"]} for e in entries]
+    check_collisions(str(file["path"]) for file in files)
+    files.sort(key=lambda file: str(file["path"]).encode())
+    text = json.dumps({"files": files, "v": 1}, ensure_ascii=False, separators=(",", ":"), sort_keys=True)
+    return "sha256:" + hashlib.sha256(text.encode()).hexdigest()
+
+
+def check_path(path: str) -> str:
+    """The path in NFC. Raises PathRefused for one that means something else on another machine."""
+    normal = unicodedata.normalize("NFC", path)
+    try:
+        length = len(normal.encode())
+    except UnicodeEncodeError:
+        raise PathRefused(f"{path!r}: the name of a file must be valid UTF-8.") from None
+    if not path or length > MAX_PATH_BYTES:
+        raise PathRefused(f"{path!r}: a path has 1 to {MAX_PATH_BYTES} bytes.")
+    if "\\" in normal or any(unicodedata.category(character) in ("Cc", "Cf", "Cs") for character in normal):
+        raise PathRefused(f"{path!r}: a path may hold no backslash, control or invisible character.")
+    if any(part in ("", ".", "..") for part in normal.split("/")):
+        raise PathRefused(f"{path!r}: a path is relative and has no empty, `.` or `..` part.")
+    return normal
+
+
+def check_collisions(paths: Iterable[str]) -> None:
+    """Raises PathRefused when two paths are one on some file system, or one is the folder of another."""
+    seen: dict[str, str] = {}
+    for path in paths:
+        key = _folded(path)
+        if key in seen:
+            raise PathRefused(
+                f"{seen[key]!r} and {path!r} are one name where case and Unicode form do not count."
+            )
+        seen[key] = path
+    for key, path in seen.items():
+        parent = key.rpartition("/")[0]
+        while parent:
+            if parent in seen:
+                raise PathRefused(f"{seen[parent]!r} is a file, and {path!r} needs a folder of that name.")
+            parent = parent.rpartition("/")[0]
+
+
+def scan(root: str | os.PathLike[str]) -> list[LocalFile]:
+    """The regular files at `root`, a file or a folder, sorted by the bytes of their logical path.
+
+    Nothing is left out silently: a symlink, a device, an unusable name, an absent root raise PathRefused.
+    """
+    top = Path(root)
+    try:
+        information = top.lstat()
+    except OSError as error:
+        raise PathRefused(f"{top} cannot be read: {error.strerror}.") from error
+    if stat.S_ISREG(information.st_mode):
+        return [LocalFile(check_path(top.name), top, information.st_size)]
+    # the root itself may be a symlink to a folder: it has no name in the manifest
+    if not top.is_dir():
+        raise PathRefused(f"{top} is neither a regular file nor a folder.")
+    files = sorted(_walk(top, ""), key=lambda file: file.path.encode())
+    if not files:
+        raise PathRefused(f"{top} holds no files.")
+    check_collisions(file.path for file in files)
+    return files
+
+
+def sha256_file(path: str | os.PathLike[str]) -> str:
+    """The hexadecimal sha256 of a file's content."""
+    with Path(path).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _walk(folder: Path, prefix: str) -> Iterator[LocalFile]:
+    try:
+        with os.scandir(folder) as found:
+            entries = list(found)
+    except OSError as error:
+        raise PathRefused(f"{folder} cannot be read: {error.strerror}.") from error
+    for entry in entries:
+        logical = prefix + entry.name
+        if entry.is_symlink():
+            raise PathRefused(
+                f"{logical!r} is a symlink: put the file itself there, so that what is pushed is plain."
+            )
+        if entry.is_dir():
+            yield from _walk(Path(entry.path), logical + "/")
+        elif entry.is_file():
+            yield LocalFile(check_path(logical), Path(entry.path), entry.stat().st_size)
+        else:
+            raise PathRefused(f"{logical!r} is neither a regular file nor a folder.")
+
+
+def _folded(path: str) -> str:
+    """Equal for paths that a file system blind to case or normalisation cannot tell apart."""
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFD", path).casefold())

@@ -1,0 +1,136 @@
+"""Read files once to know the whole file's digest and each part's."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from assay.digest import LocalFile, ManifestEntry
+from assay.errors import FileChanged, PathRefused
+from assay.transfer.progress import Progress
+
+PART_SIZE = 16 * 2**20  # what servers ask for unless a file is huge; another size costs reading parts again
+BLOCK = 2**20
+
+
+@dataclass(frozen=True)
+class HashedFile:
+    """What a file held when read: digests of the whole and of its parts of `part_size` bytes."""
+
+    path: str
+    source: Path
+    size: int
+    sha256: str
+    part_size: int
+    parts: tuple[str, ...]
+    modified_ns: int
+
+    @property
+    def entry(self) -> ManifestEntry:
+        return {"path": self.path, "size": self.size, "sha256": self.sha256}
+
+
+def hash_files(
+    files: Sequence[LocalFile], progress: Progress, part_size: int = PART_SIZE
+) -> list[HashedFile]:
+    """Hash files in parallel, in their order. Raises FileChanged, PathRefused when one cannot be read."""
+    progress.begin("hash", sum(file.size for file in files))
+    with ThreadPoolExecutor(max_workers=min(4, os.cpu_count() or 1), thread_name_prefix="assay-hash") as pool:
+        jobs = [pool.submit(hash_file, file, progress, part_size) for file in files]
+        try:
+            return [job.result() for job in jobs]
+        except BaseException:
+            for job in jobs:
+                job.cancel()
+            raise
+
+
+def hash_file(file: LocalFile, progress: Progress, part_size: int = PART_SIZE) -> HashedFile:
+    """Hash one file, reading it once. Raises FileChanged when it changes meanwhile."""
+    try:
+        with file.source.open("rb", buffering=0) as stream:
+            before = os.fstat(stream.fileno())
+            whole, parts = _digests(stream, before.st_size, part_size, progress)
+            after = os.fstat(stream.fileno())
+    except OSError as error:
+        raise PathRefused(f"{file.path!r} cannot be read: {error.strerror}.") from error
+    if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
+        raise changed(file.path)
+    return HashedFile(
+        file.path, file.source, after.st_size, whole, part_size, tuple(parts), after.st_mtime_ns
+    )
+
+
+def part_digests(file: HashedFile, part_size: int) -> tuple[str, ...]:
+    """The digests of parts of another size than the one hashed with."""
+    if part_size == file.part_size or (len(file.parts) <= 1 and file.size <= part_size):
+        return file.parts
+    return tuple(
+        _sha256(read_range(file, start, min(part_size, file.size - start)))
+        for start in range(0, file.size, part_size)
+    )
+
+
+def read_range(file: HashedFile, start: int, length: int) -> Iterator[bytes]:
+    """The bytes of a range, block by block. Raises FileChanged unless the file is the one that was hashed."""
+    with file.source.open("rb", buffering=0) as stream:
+        state = os.fstat(stream.fileno())
+        if (state.st_size, state.st_mtime_ns) != (file.size, file.modified_ns):
+            raise changed(file.path)
+        stream.seek(start)
+        while length:
+            block = stream.read(min(BLOCK, length))
+            if not block:
+                raise changed(file.path)
+            length -= len(block)
+            yield block
+
+
+def changed(path: str) -> FileChanged:
+    return FileChanged(
+        f"{path!r} changed while it was being pushed: wait until it is written, then push again."
+    )
+
+
+def _digests(stream: io.FileIO, size: int, part_size: int, progress: Progress) -> tuple[str, list[str]]:
+    """The whole digest and the parts' digests of an unbuffered stream at its start.
+
+    A file of one part is hashed once. A larger one is hashed twice at the same time: hashlib lets go of the
+    interpreter lock, so a second core does the parts while the first does the whole.
+    """
+    whole, parts, filled = hashlib.sha256(), list[str](), 0
+    part = hashlib.sha256()
+    buffer = bytearray(min(BLOCK, max(size, 1)))
+    view = memoryview(buffer)
+    single = size <= part_size
+    with ThreadPoolExecutor(max_workers=1) as second:
+        while count := stream.readinto(view[: min(len(view), part_size - filled)]):
+            block = view[:count]
+            if single:
+                whole.update(block)
+            else:
+                job = second.submit(part.update, block)
+                whole.update(block)
+                job.result()
+            progress.advance("hash", count)
+            filled += count
+            if filled == part_size and not single:
+                parts.append(part.hexdigest())
+                part, filled = hashlib.sha256(), 0
+            elif filled == part_size:
+                filled = 0
+    if single:
+        return whole.hexdigest(), [whole.hexdigest()] if size else []
+    return whole.hexdigest(), [*parts, part.hexdigest()] if filled else parts
+
+
+def _sha256(blocks: Iterator[bytes]) -> str:
+    digest = hashlib.sha256()
+    for block in blocks:
+        digest.update(block)
+    return digest.hexdigest()

@@ -1,0 +1,74 @@
+"""The Celery app: queues, beat, and a task class whose enqueues survive a broker that is down."""
+
+from __future__ import annotations
+
+import functools
+import os
+from typing import Any
+
+from celery import Celery
+from celery.contrib.django.task import DjangoTask
+from django.conf import settings
+from django.db import transaction
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
+
+
+class Task(DjangoTask):  # type: ignore[misc]  # celery ships no types for it
+    """A task that is enqueued after commit, and whose loss only delays it: a sweep finds the row again."""
+
+    def delay_on_commit(self, *args: Any, **kwargs: Any) -> None:
+        """Enqueue after the transaction; a broker that is down is logged, never raised at the caller."""
+        transaction.on_commit(functools.partial(self.delay, *args, **kwargs), robust=True)
+
+
+app = Celery("assay", task_cls=Task)
+app.conf.update(
+    broker_url=settings.REDIS_URL,
+    # Status lives in Postgres; live AsyncResults hang at exit when Redis is gone.
+    task_ignore_result=True,
+    result_backend=None,
+    task_acks_late=True,
+    task_reject_on_worker_lost=True,
+    worker_prefetch_multiplier=1,
+    task_time_limit=1800,
+    task_soft_time_limit=1700,
+    worker_hijack_root_logger=False,
+    broker_connection_retry_on_startup=True,
+    broker_connection_max_retries=None,
+    # An enqueue meets a dead broker at once instead of waiting for it.
+    task_publish_retry=False,
+    broker_transport_options={
+        "visibility_timeout": 3600,
+        "unacked_restore_interval": 10,
+        "unacked_restore_throttle": 1,
+        "max_retries": 1,
+        "interval_start": 0,
+        "interval_step": 0.05,
+        "interval_max": 0.1,
+        "socket_connect_timeout": 2,
+        "socket_timeout": 30,
+    },
+    task_default_queue="default",
+    task_routes={
+        "registry.publish_version": {"queue": "artifacts"},
+        "registry.verify_version": {"queue": "artifacts"},
+        "registry.scrub_blobs": {"queue": "artifacts"},
+        "lifecycle.move_tier": {"queue": "artifacts"},
+        "lifecycle.evaluate_gates": {"queue": "gates"},
+        "lifecycle.apply_promotion": {"queue": "gates"},
+    },
+    beat_schedule={
+        "drain the outbox": {"task": "registry.drain_outbox", "schedule": settings.SWEEP_SECONDS},
+        "send due deliveries": {"task": "registry.sweep_deliveries", "schedule": settings.SWEEP_SECONDS},
+        "resume publishing": {"task": "registry.sweep_versions", "schedule": settings.SWEEP_SECONDS},
+        "resume promotions": {"task": "lifecycle.sweep_promotions", "schedule": settings.SWEEP_SECONDS},
+        "resume tier moves": {"task": "lifecycle.sweep_tier_moves", "schedule": settings.SWEEP_SECONDS},
+        "retention": {"task": "lifecycle.run_retention", "schedule": 3600.0},
+        "scrub": {"task": "registry.scrub_blobs", "schedule": 3600.0},
+        "reap abandoned uploads": {"task": "registry.reap_uploads", "schedule": 3600.0},
+    },
+    beat_schedule_filename=os.environ.get("ASSAY_BEAT_FILE", "/tmp/assay-beat"),  # noqa: S108 - up sets it
+    timezone="UTC",
+)
+app.autodiscover_tasks(["registry", "lineage", "lifecycle"])

@@ -1,0 +1,269 @@
+"""Django settings: from the environment only (see .env.example), one file for every way of running.
+
+`ASSAY_SETTINGS=build` puts inert values where addresses and secrets are required, for lint, types,
+collectstatic and the commands that start the services themselves.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import environ
+from django.urls import reverse_lazy
+
+from config.environment import names, setting, switch
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+BUILD = os.environ.get("ASSAY_SETTINGS") == "build"
+
+
+def required(name: str, inert: str) -> str:
+    """A setting without a default; inert when nothing is going to connect."""
+    return setting(name, inert if BUILD else None)
+
+
+SECRET_KEY = required("ASSAY_SECRET_KEY", "inert-build-key-that-signs-nothing-of-value-0123456789")
+SECRET_KEY_FALLBACKS = names("ASSAY_SECRET_KEY_FALLBACKS")
+DEBUG = False
+PUBLIC_URL = setting("ASSAY_PUBLIC_URL", "http://127.0.0.1:8000").rstrip("/")
+HTTPS = switch("ASSAY_HTTPS", PUBLIC_URL.startswith("https:"))
+ALLOWED_HOSTS = names("ASSAY_ALLOWED_HOSTS") or [
+    urlsplit(PUBLIC_URL).hostname or "",
+    "127.0.0.1",
+    "localhost",
+]
+CSRF_TRUSTED_ORIGINS = [PUBLIC_URL]
+
+INSTALLED_APPS = [
+    "config",
+    "unfold",
+    "unfold.contrib.filters",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "django.contrib.postgres",
+    "django.contrib.admin",
+    "rest_framework",
+    "django_filters",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
+    "guardian",
+    "pgtrigger",
+    "axes",
+    "csp",
+    "django_htmx",
+    "registry",
+    "lineage",
+    "lifecycle",
+    "console",
+]
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "csp.middleware.CSPMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "django_htmx.middleware.HtmxMiddleware",
+    "axes.middleware.AxesMiddleware",
+]
+ROOT_URLCONF = "config.urls"
+WSGI_APPLICATION = "config.wsgi.application"
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    }
+]
+
+
+# ---- database: two roles. The web, the workers and beat log in as the runtime role; migrations as the owner.
+def _database(url: str) -> dict[str, Any]:
+    return dict(environ.Env.db_url_config(url, engine="django.db.backends.postgresql"))
+
+
+DATABASES: dict[str, dict[str, Any]] = {
+    "default": {
+        **_database(required("DATABASE_URL", "postgresql://inert:inert@127.0.0.1:1/inert")),
+        "ATOMIC_REQUESTS": False,
+        "CONN_MAX_AGE": 0,
+        "CONN_HEALTH_CHECKS": False,
+    }
+}
+# Only the web keeps a pool: Celery closes Django's pool after every task.
+if pool := int(setting("ASSAY_DB_POOL", "0")):
+    DATABASES["default"]["OPTIONS"] = {"pool": {"min_size": 1, "max_size": pool, "timeout": 10}}
+_owner_url = setting("DATABASE_OWNER_URL", "")
+DATABASE_OWNER: dict[str, Any] | None = _database(_owner_url) if _owner_url else None
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+# ---- broker
+REDIS_URL = required("REDIS_URL", "redis://127.0.0.1:1/0")
+LEASE_SECONDS = int(setting("ASSAY_LEASE_SECONDS", "60"))
+SWEEP_SECONDS = int(setting("ASSAY_SWEEP_SECONDS", "10"))
+
+# ---- object store
+S3_ENDPOINT_URL = required("S3_ENDPOINT_URL", "http://127.0.0.1:1")
+S3_PUBLIC_ENDPOINT_URL = setting("S3_PUBLIC_ENDPOINT_URL", S3_ENDPOINT_URL)
+S3_ACCESS_KEY_ID = required("S3_ACCESS_KEY_ID", "inert")
+S3_SECRET_ACCESS_KEY = required("S3_SECRET_ACCESS_KEY", "inert")
+S3_REGION = setting("S3_REGION", "us-east-1")
+S3_KEY_PREFIX = setting("S3_KEY_PREFIX", "")
+S3_BUCKETS = {
+    "hot": setting("S3_BUCKET_HOT", "assay-hot"),
+    "cold": setting("S3_BUCKET_COLD", "assay-cold"),
+    "attachments": setting("S3_BUCKET_ATTACHMENTS", "assay-attachments"),
+}
+
+
+def _bucket(name: str) -> dict[str, Any]:
+    return {
+        "BACKEND": "storages.backends.s3.S3Storage",
+        "OPTIONS": {
+            "bucket_name": S3_BUCKETS[name],
+            "endpoint_url": S3_ENDPOINT_URL,
+            "access_key": S3_ACCESS_KEY_ID,
+            "secret_key": S3_SECRET_ACCESS_KEY,
+            "region_name": S3_REGION,
+            "location": S3_KEY_PREFIX,
+            "addressing_style": "path",
+            "file_overwrite": False,
+            "max_memory_size": 16 * 1024 * 1024,
+            "querystring_auth": True,
+        },
+    }
+
+
+STORAGES = {
+    "default": _bucket("attachments"),
+    "hot": _bucket("hot"),
+    "cold": _bucket("cold"),
+    "attachments": _bucket("attachments"),
+    "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
+}
+STATIC_URL = "/static/"
+STATIC_ROOT = Path(setting("ASSAY_STATIC_ROOT", str(BASE_DIR / ".assay" / "static")))
+# Without a collectstatic first (tests, a plain checkout), the apps' own folders are served.
+WHITENOISE_USE_FINDERS = True
+WHITENOISE_MANIFEST_STRICT = False
+if not (STATIC_ROOT / "staticfiles.json").exists():
+    STORAGES["staticfiles"] = {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}
+
+# ---- people
+AUTH_USER_MODEL = "registry.User"
+AUTHENTICATION_BACKENDS = [
+    "axes.backends.AxesStandaloneBackend",
+    "django.contrib.auth.backends.ModelBackend",
+]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 12}},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+]
+LOGIN_URL = reverse_lazy("admin:login")
+LOGIN_REDIRECT_URL = "/"
+ANONYMOUS_USER_NAME = None
+GUARDIAN_MONKEY_PATCH_USER = False
+SILENCED_SYSTEM_CHECKS = [
+    "guardian.W001",  # rights are asked of registry.permissions, never of user.has_perm
+]
+AXES_FAILURE_LIMIT = 10
+AXES_COOLOFF_TIME = 1
+AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
+AXES_VERBOSE = False
+
+# ---- HTTP
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS
+SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
+SECURE_CONTENT_TYPE_NOSNIFF = True
+SECURE_REFERRER_POLICY = "same-origin"
+SECURE_HSTS_SECONDS = 31_536_000 if HTTPS else 0
+SECURE_SSL_REDIRECT = False
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if HTTPS else None
+X_FRAME_OPTIONS = "DENY"
+DATA_UPLOAD_MAX_MEMORY_SIZE = 8 * 1024 * 1024
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": ["'self'"],
+        "script-src": ["'self'"],
+        "style-src": ["'self'", "'unsafe-inline'"],
+        "img-src": ["'self'", "data:"],
+        "object-src": ["'none'"],
+        "base-uri": ["'self'"],
+        "frame-ancestors": ["'none'"],
+        "form-action": ["'self'"],
+    }
+}
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": [
+        "registry.http.authentication.TokenAuthentication",
+        "rest_framework.authentication.SessionAuthentication",
+    ],
+    "DEFAULT_PERMISSION_CLASSES": ["registry.http.access.DenyAll"],
+    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "EXCEPTION_HANDLER": "config.api.exception_handler",
+    "TEST_REQUEST_DEFAULT_FORMAT": "json",
+    "COERCE_DECIMAL_TO_STRING": False,
+}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "Assay",
+    "DESCRIPTION": "An on-premises AI model registry: provenance, gates, approvals, proven bytes.",
+    "VERSION": "1",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SERVE_PERMISSIONS": ["registry.http.access.SignedIn"],
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "REDOC_DIST": "SIDECAR",
+    "SCHEMA_PATH_PREFIX": "/api/v1",
+}
+
+# ---- events: who hears of a journal entry, by name. Called by the outbox drain, in its transaction.
+ROUTE_RULES = "config.rules.RULES"
+EVENT_CONSUMERS = [
+    "registry.journal.webhooks.plan_deliveries",
+    "lifecycle.evidence.consider_event",
+]
+WEBHOOK_HOSTS = names("ASSAY_WEBHOOK_HOSTS")
+
+USE_TZ = True
+TIME_ZONE = "UTC"
+USE_I18N = False
+LANGUAGE_CODE = "en-us"
+EMAIL_BACKEND = "django.core.mail.backends.console.EmailBackend"
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "%(levelname)s %(name)s: %(message)s"}},
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["console"], "level": setting("ASSAY_LOG_LEVEL", "INFO")},
+    "loggers": {
+        "django.request": {"level": "ERROR"},
+        "axes": {"level": "WARNING"},
+    },
+}
+UNFOLD = {
+    "SITE_TITLE": "Assay",
+    "SITE_HEADER": "Assay",
+    "SITE_SUBHEADER": "Model registry",
+    "SHOW_HISTORY": False,
+    "SHOW_VIEW_ON_SITE": False,
+    "SIDEBAR": {"show_search": False, "show_all_applications": False},
+}

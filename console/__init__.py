@@ -1,0 +1,1 @@
+"""The web pages people look at."""

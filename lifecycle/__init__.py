@@ -1,0 +1,1 @@
+"""Whether it may be used: stages, policies, gates, promotions, approvals, retention."""

@@ -1,0 +1,27 @@
+"""The lifecycle's tables."""
+
+from lifecycle.models.promotions import (
+    Approval,
+    CheckReport,
+    GateResult,
+    Policy,
+    Promotion,
+    StagedVersion,
+)
+from lifecycle.models.retention import LegalHold, RetentionPolicy, TierMove
+from lifecycle.models.states import OPEN, STATE_EDGES, State
+
+__all__ = [
+    "OPEN",
+    "STATE_EDGES",
+    "Approval",
+    "CheckReport",
+    "GateResult",
+    "LegalHold",
+    "Policy",
+    "Promotion",
+    "RetentionPolicy",
+    "StagedVersion",
+    "State",
+    "TierMove",
+]

@@ -1,0 +1,163 @@
+"""Datasets, and the one graph that joins runs, dataset versions, model versions and logged models."""
+
+from __future__ import annotations
+
+import uuid
+from typing import ClassVar
+
+import pgtrigger
+from django.db import models
+
+from lineage.models.runs import Run
+from registry.models import Namespace
+from registry.models.immutability import AppendOnlyModel
+from registry.models.triggers import Always, AppendOnly, NeverDeleted, refuse
+from registry.models.visibility import scoped_by
+
+
+class Dataset(models.Model):
+    """A dataset's name in a namespace."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    namespace = models.ForeignKey(Namespace, on_delete=models.PROTECT, related_name="datasets")
+    name = models.CharField(max_length=500)
+    description = models.TextField(blank=True, default="")
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    objects = scoped_by("namespace_id").as_manager()
+
+    class Meta:
+        triggers: ClassVar = [NeverDeleted()]
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["namespace", "name"], name="one_dataset_per_name")
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class DatasetVersion(AppendOnlyModel):
+    """An occurrence of a dataset: its content by digest, and the run that produced it, if one did.
+
+    Equal content is a join by digest. An output is always a new row, so a step that changes nothing, or
+    writes where it read, makes no cycle.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    dataset = models.ForeignKey(Dataset, on_delete=models.PROTECT, related_name="versions")
+    digest = models.CharField(max_length=80, db_index=True, help_text="sha256:<hex> or frame-v1:<hex>")
+    produced_by = models.ForeignKey(Run, null=True, on_delete=models.PROTECT, related_name="produced")
+    size = models.BigIntegerField(null=True, help_text="bytes")
+    rows = models.BigIntegerField(null=True)
+    columns = models.IntegerField(null=True)
+    schema = models.JSONField(null=True, help_text="{column: type}")
+    source = models.TextField(blank=True, default="", help_text="where it was read from")
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    objects = scoped_by("dataset__namespace_id").as_manager()
+
+    class Meta:
+        triggers: ClassVar = [AppendOnly()]
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                fields=["dataset", "digest"],
+                condition=models.Q(produced_by=None),
+                name="one_unproduced_per_digest",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.dataset.name} {self.digest[:19]}…"
+
+
+class Node(AppendOnlyModel):
+    """A point of the graph: a run, a dataset version, a model version or a logged model, by its id."""
+
+    class Kind(models.TextChoices):
+        RUN = "run"
+        DATASET_VERSION = "dataset_version"
+        MODEL_VERSION = "model_version"
+        LOGGED_MODEL = "logged_model"
+
+    id = models.UUIDField(primary_key=True, help_text="that of the row it stands for")
+    kind = models.CharField(max_length=15, choices=Kind.choices)
+    namespace = models.ForeignKey(Namespace, on_delete=models.PROTECT, related_name="+")
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    objects = scoped_by("namespace_id").as_manager()
+
+    class Meta:
+        triggers: ClassVar = [AppendOnly()]
+
+
+class NoCycle(Always):
+    """Refuses an edge that would close a circle, under concurrent inserts too.
+
+    A node made in this transaction is invisible to others, so nobody else can be adding edges at it; only
+    when both ends were there before is the lock on the whole graph taken.
+    """
+
+    name = "no_cycle"
+    when = pgtrigger.Before
+    operation = pgtrigger.Insert
+    declare: ClassVar = [("fresh", "boolean")]
+
+    def get_func(self, model: type[models.Model]) -> str:
+        return f"""
+            SELECT bool_or(xmin::text = (pg_current_xact_id()::text::numeric % 4294967296)::text) INTO fresh
+                FROM lineage_node WHERE id IN (NEW.from_node_id, NEW.to_node_id);
+            IF NOT coalesce(fresh, false) THEN
+                PERFORM pg_advisory_xact_lock(hashtext('lineage_edge'));
+            END IF;
+            IF NEW.from_node_id = NEW.to_node_id OR EXISTS (
+                WITH RECURSIVE reached(id) AS (
+                    SELECT NEW.to_node_id
+                    UNION
+                    SELECT e.to_node_id FROM lineage_edge e JOIN reached r ON e.from_node_id = r.id
+                ) SELECT 1 FROM reached WHERE id = NEW.from_node_id
+            ) THEN {refuse("no_cycle", "this edge would close a circle")} END IF;
+            RETURN NEW;
+        """
+
+
+class Edge(AppendOnlyModel):
+    """`from_node` went into `to_node`. Upstream is against the arrows."""
+
+    class Role(models.TextChoices):
+        INPUT = "input"
+        OUTPUT = "output"
+        BASE = "base"
+
+    id = models.BigAutoField(primary_key=True)
+    from_node = models.ForeignKey(Node, on_delete=models.PROTECT, related_name="edges_out")
+    to_node = models.ForeignKey(Node, on_delete=models.PROTECT, related_name="edges_in")
+    role = models.CharField(max_length=6, choices=Role.choices)
+    # What the data was for (training, validation, test), as the run said.
+    context = models.CharField(max_length=100, blank=True, default="")
+    at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        triggers: ClassVar = [AppendOnly(), NoCycle()]
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                fields=["from_node", "to_node", "role", "context"], name="one_edge_per_role"
+            )
+        ]
+
+
+class LineageEvent(AppendOnlyModel):
+    """A raw OpenLineage event, as it arrived."""
+
+    id = models.BigAutoField(primary_key=True)
+    namespace = models.ForeignKey(Namespace, on_delete=models.PROTECT, related_name="+")
+    digest = models.CharField(max_length=64, help_text="sha256 of the canonical event: doubles are one row")
+    body = models.JSONField()
+    received_at = models.DateTimeField(auto_now_add=True)
+
+    objects = scoped_by("namespace_id").as_manager()
+
+    class Meta:
+        triggers: ClassVar = [AppendOnly()]
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["namespace", "digest"], name="one_row_per_lineage_event")
+        ]

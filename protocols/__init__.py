@@ -1,0 +1,1 @@
+"""Other people's wire protocols, translated to our actions."""

@@ -1,0 +1,1 @@
+"""What exists: namespaces, people, roles, models, versions, evaluations, aliases, their bytes and their journal."""

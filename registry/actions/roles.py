@@ -1,0 +1,116 @@
+"""Namespaces and who holds which role in them."""
+
+from __future__ import annotations
+
+from django.contrib.auth.models import Group
+from django.contrib.auth.models import Permission as DjangoPermission
+from django.contrib.contenttypes.models import ContentType
+from django.db import transaction
+
+from registry.errors import DomainError, InvalidInput
+from registry.journal import record
+from registry.models import Namespace, NamespaceGroupPermission, Principal, RoleGroup, User
+from registry.models.visibility import permission_id
+from registry.permissions import check_can
+from registry.roles import ROLES, Permission, Role
+
+
+class NameTaken(DomainError):
+    """A name that exists already."""
+
+    code = "name-taken"
+
+
+@transaction.atomic
+def create_namespace(*, name: str, description: str = "", by: Principal) -> Namespace:
+    """A new namespace with its role groups, and nobody in it. Raises InvalidInput, NameTaken."""
+    namespace = Namespace(name=name, description=description)
+    namespace.clean_fields()
+    if Namespace.objects.filter(name=name).exists():
+        raise NameTaken(f"There is a namespace {name} already.", field="name")
+    namespace.save()
+    for role in Role:
+        role_group(namespace=namespace, role=role)
+    record("namespace.created", subject=namespace, by=by, namespace=namespace, after={"name": name})
+    return namespace
+
+
+def role_group(*, namespace: Namespace, role: Role) -> Group:
+    """The group that stands for the role in the namespace, made with its permissions when it is missing."""
+    found = RoleGroup.objects.filter(namespace=namespace, role=role.value).select_related("group").first()
+    if found:
+        return found.group
+    group = Group.objects.create(name=f"{namespace.name} {role.value}")
+    RoleGroup.objects.create(group=group, namespace=namespace, role=role.value)
+    NamespaceGroupPermission.objects.bulk_create(
+        NamespaceGroupPermission(group=group, content_object=namespace, permission_id=permission_id(held))
+        for held in sorted(ROLES[role])
+    )
+    return group
+
+
+@transaction.atomic
+def grant_role(*, namespace: Namespace, user: User, role: str, by: Principal) -> bool:
+    """Give a person a role. False: they held it already, and nothing is recorded. Raises Forbidden."""
+    check_can(by, Permission.ROLE_GRANT, namespace)
+    group = role_group(namespace=namespace, role=_role(role))
+    if group.user_set.filter(pk=user.pk).exists():
+        return False
+    group.user_set.add(user)
+    record(
+        "member.granted",
+        subject=namespace,
+        by=by,
+        namespace=namespace,
+        after={"user": user.get_username(), "role": role},
+    )
+    return True
+
+
+@transaction.atomic
+def revoke_role(*, namespace: Namespace, user: User, role: str, by: Principal) -> None:
+    """Take a role away. Raises InvalidInput when it was not held, Forbidden."""
+    check_can(by, Permission.ROLE_GRANT, namespace)
+    group = role_group(namespace=namespace, role=_role(role))
+    if not group.user_set.filter(pk=user.pk).exists():
+        raise InvalidInput(f"{user.get_username()} does not hold {role} in {namespace.name}.", field="role")
+    group.user_set.remove(user)
+    record(
+        "member.revoked",
+        subject=namespace,
+        by=by,
+        namespace=namespace,
+        before={"user": user.get_username(), "role": role},
+    )
+
+
+def _role(name: str) -> Role:
+    try:
+        return Role(name)
+    except ValueError:
+        raise InvalidInput(f"{name!r} is not a role. Roles: {', '.join(Role)}.", field="role") from None
+
+
+def sync_permissions() -> None:
+    """Bring the permission rows and every role's grants in line with the table in `registry.roles`.
+
+    Run at the end of every migrate, as the owner: roles are code.
+    """
+    kind = ContentType.objects.get_for_model(Namespace)
+    for permission in Permission:
+        DjangoPermission.objects.get_or_create(
+            content_type=kind, codename=permission.value, defaults={"name": permission.value}
+        )
+    permission_id.cache_clear()
+    with transaction.atomic():
+        for tied in RoleGroup.objects.select_related("group"):
+            wanted = {permission_id(held) for held in ROLES[Role(tied.role)]}
+            held = NamespaceGroupPermission.objects.filter(group=tied.group, content_object=tied.namespace_id)
+            held.exclude(permission_id__in=wanted).delete()
+            have = set(held.values_list("permission_id", flat=True))
+            NamespaceGroupPermission.objects.bulk_create(
+                NamespaceGroupPermission(
+                    group=tied.group, content_object_id=tied.namespace_id, permission_id=new
+                )
+                for new in wanted - have
+            )

@@ -1,0 +1,125 @@
+"""Refusals as `application/problem+json`: a stable code, one sentence for people, the field, the reasons."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from django.core.exceptions import PermissionDenied
+from django.core.exceptions import ValidationError as ModelValidationError
+from django.db import DataError, IntegrityError, OperationalError
+from django.http import Http404
+from rest_framework import exceptions
+from rest_framework.response import Response
+
+from registry.errors import DomainError
+
+logger = logging.getLogger(__name__)
+
+# What a trigger or constraint of the database refused, in words. Everything the code checks first ends here
+# too, when two callers race.
+CONSTRAINTS: dict[str, tuple[str, str]] = {
+    "append_only": ("record-is-append-only", "This record is history: it cannot be changed or deleted."),
+    "sealed": ("version-is-sealed", "This is sealed: what it is and where it came from cannot change."),
+    "never_deleted": ("never-deleted", "This is kept for ever."),
+    "legal_edges": ("illegal-move", "It cannot go from the state it is in to that one."),
+    "one_production": ("another-in-production", "Another version of this model is in production."),
+    "promotion_required": (
+        "promotion-required",
+        "This stage is entered only by a promotion that its gates and approvals let through.",
+    ),
+    "promotion_unsatisfied": (
+        "promotion-unsatisfied",
+        "The promotion's gates or approvals are not complete.",
+    ),
+    "own_request": ("own-request", "Who asked for a promotion or made the version cannot decide on it."),
+    "not_awaiting_approval": ("not-awaiting-approval", "This promotion does not wait for a decision."),
+    "alias_is_protected": ("alias-is-protected", "This alias is moved by a promotion only."),
+    "one_decision_per_person": ("already-decided", "You have decided on this promotion already."),
+    "one_open_promotion": ("promotion-open", "A promotion of this version to this stage is open already."),
+    "no_cycle": ("lineage-cycle", "This edge would make something its own ancestor."),
+    "one_model_per_name": ("name-taken", "The namespace has a model of this name already."),
+    "one_webhook_per_name": ("name-taken", "The namespace has a webhook of this name already."),
+    "alias_is_not_reserved": ("reserved-name", "`latest` and `v<digits>` cannot be aliases."),
+    "metric_is_finite": ("metric-not-finite", "A metric is a finite number: NaN and infinity are refused."),
+    "one_value_per_parameter": ("parameter-is-written", "A parameter is written once, with one value."),
+}
+
+
+def problem(status: int, code: str, sentence: str, **more: Any) -> Response:
+    """A problem document as a response."""
+    body = {
+        "type": f"/api/v1/problems/{code}",
+        "title": code.replace("-", " "),
+        "status": status,
+        "code": code,
+        "detail": sentence,
+        **{key: value for key, value in more.items() if value},
+    }
+    return Response(body, status=status, content_type="application/problem+json")
+
+
+def constraint_name(error: IntegrityError) -> str | None:
+    """The database constraint or trigger behind an IntegrityError."""
+    return getattr(getattr(error.__cause__, "diag", None), "constraint_name", None)
+
+
+def answer(error: Exception) -> Response | None:
+    """The problem document for a refusal; None for what is nobody's refusal but our defect."""
+    match error:
+        case DomainError():
+            return problem(error.status, error.code, error.sentence, field=error.field, reasons=error.reasons)
+        case IntegrityError():
+            name = constraint_name(error)
+            code, sentence = CONSTRAINTS.get(
+                name or "",
+                ("conflict", f"The database refused this: it would break {name or 'a constraint'}."),
+            )
+            return problem(409, code, sentence)
+        case DataError():
+            return problem(
+                422, "invalid-input", "A value is too long, too large or of a kind that cannot be kept."
+            )
+        case OperationalError():
+            logger.exception("the database did not answer")
+            response = problem(503, "try-again", "The database did not answer in time; try again.")
+            response["Retry-After"] = "2"
+            return response
+        case Http404() | exceptions.NotFound():
+            return problem(404, "not-found", "There is nothing here that you can see.")
+        case exceptions.ValidationError():
+            return _invalid(error.detail)
+        case ModelValidationError():
+            return _invalid(error.message_dict if hasattr(error, "error_dict") else error.messages)
+        case PermissionDenied():
+            return problem(403, "forbidden", "You may not do this.")
+        case exceptions.APIException():
+            code = str(error.default_code).replace("_", "-")
+            response = problem(error.status_code, code, str(error.detail))
+            if wait := getattr(error, "wait", None):
+                response["Retry-After"] = str(int(wait) + 1)
+            if header := getattr(error, "auth_header", None):
+                response["WWW-Authenticate"] = header
+            return response
+    return None
+
+
+def _invalid(detail: Any) -> Response:
+    reasons = list(_sentences(detail))
+    first = reasons[0] if reasons else ("", "The request cannot be accepted.")
+    told = [f"{field}: {sentence}" if field else sentence for field, sentence in reasons]
+    return problem(
+        422, "invalid-input", told[0] if told else first[1], field=first[0], reasons=told[1:] and told
+    )
+
+
+def _sentences(detail: Any, field: str = "") -> Any:
+    if isinstance(detail, dict):
+        for name, inner in detail.items():
+            yield from _sentences(inner, f"{field}.{name}" if field else str(name))
+    elif isinstance(detail, list):
+        for position, inner in enumerate(detail):
+            nested = isinstance(inner, dict | list)
+            yield from _sentences(inner, f"{field}[{position}]" if nested else field)
+    else:
+        yield field, str(detail)

@@ -1,0 +1,62 @@
+"""Print a token for a user with a role in a namespace, and nothing else."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from django.core.management.base import BaseCommand, CommandError
+from django.db import transaction
+
+from registry.actions.people import create_user, issue_token
+from registry.actions.roles import create_namespace, grant_role
+from registry.errors import DomainError
+from registry.models import SYSTEM, Namespace, User
+from registry.roles import Role
+
+
+class Command(BaseCommand):
+    help = "Print a new token for a user with a role in a namespace (and nothing else, so it can be piped)."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--namespace", required=True)
+        parser.add_argument("--role", required=True, choices=[role.value for role in Role])
+        parser.add_argument("--user", required=True)
+        parser.add_argument(
+            "--create", action="store_true", help="make the namespace and the user when missing"
+        )
+        parser.add_argument("--name", default="issue_token", help="what to call the token")
+        parser.add_argument(
+            "--owner", help="with --create: the user is a service account that this person owns"
+        )
+
+    @transaction.atomic
+    def handle(self, *args: Any, **options: Any) -> None:
+        try:
+            namespace = self._namespace(options["namespace"], options["create"])
+            user = self._user(options["user"], options["create"], options["owner"])
+            grant_role(namespace=namespace, user=user, role=options["role"], by=SYSTEM)
+            _, secret = issue_token(user=user, name=options["name"], namespace=namespace, by=SYSTEM)
+        except DomainError as refusal:
+            raise CommandError(refusal.sentence) from refusal
+        except ValidationError as refusal:
+            raise CommandError("; ".join(refusal.messages)) from refusal
+        self.stdout.write(secret)
+
+    def _namespace(self, name: str, create: bool) -> Namespace:
+        found = Namespace.objects.filter(name=name).first()
+        if found is None and not create:
+            raise CommandError(f"There is no namespace {name}; --create makes it.")
+        return found or create_namespace(name=name, by=SYSTEM)
+
+    def _user(self, name: str, create: bool, owner: str | None) -> User:
+        found = User.objects.filter(username=name).first()
+        if found is None and not create:
+            raise CommandError(f"There is no user {name}; --create makes them.")
+        if found is None and owner:
+            answerable = User.objects.filter(username=owner).first()
+            if answerable is None:
+                raise CommandError(f"There is no user {owner} to own the service account.")
+            return create_user(username=name, owner=answerable, by=SYSTEM)
+        return found or create_user(username=name, by=SYSTEM)

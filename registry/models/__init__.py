@@ -1,0 +1,60 @@
+"""The registry's tables."""
+
+from registry.models.blobs import Artifact, Blob, Manifest, Tier, Upload, UploadFile
+from registry.models.catalog import (
+    Alias,
+    AliasMove,
+    ModelVersion,
+    RegisteredModel,
+    RegisteredModelGroupPermission,
+    RegisteredModelUserPermission,
+    StageChange,
+)
+from registry.models.evaluations import Evaluation, EvaluationMetric
+from registry.models.events import Delivery, DeliveryAttempt, Event, OutboxItem, Webhook
+from registry.models.people import (
+    SYSTEM,
+    IdempotencyKey,
+    Namespace,
+    NamespaceGroupPermission,
+    NamespaceUserPermission,
+    Principal,
+    RoleGroup,
+    ServiceToken,
+    User,
+)
+from registry.models.stages import EDGES, Stage
+
+__all__ = [
+    "EDGES",
+    "SYSTEM",
+    "Alias",
+    "AliasMove",
+    "Artifact",
+    "Blob",
+    "Delivery",
+    "DeliveryAttempt",
+    "Evaluation",
+    "EvaluationMetric",
+    "Event",
+    "IdempotencyKey",
+    "Manifest",
+    "ModelVersion",
+    "Namespace",
+    "NamespaceGroupPermission",
+    "NamespaceUserPermission",
+    "OutboxItem",
+    "Principal",
+    "RegisteredModel",
+    "RegisteredModelGroupPermission",
+    "RegisteredModelUserPermission",
+    "RoleGroup",
+    "ServiceToken",
+    "Stage",
+    "StageChange",
+    "Tier",
+    "Upload",
+    "UploadFile",
+    "User",
+    "Webhook",
+]

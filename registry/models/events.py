@@ -1,0 +1,123 @@
+"""The journal, what still has to be done for its entries, and the endpoints that hear of them."""
+
+from __future__ import annotations
+
+import uuid
+from typing import ClassVar
+
+from django.contrib.postgres.fields import ArrayField
+from django.db import models
+
+from registry.models.immutability import AppendOnlyModel
+from registry.models.leases import Leased
+from registry.models.people import Namespace, User
+from registry.models.triggers import AppendOnly
+from registry.models.visibility import scoped_by
+
+
+class Event(AppendOnlyModel):
+    """One change: what, to whom, by whom, when, why, before and after. Written in the change's transaction."""
+
+    id = models.BigAutoField(primary_key=True)
+    type = models.CharField(max_length=60)
+    namespace = models.ForeignKey(Namespace, null=True, on_delete=models.PROTECT, related_name="events")
+    subject_kind = models.CharField(max_length=40)
+    subject_id = models.CharField(max_length=64)
+    # How people call the subject (`fraud/scorer:3`), as it was then.
+    subject_label = models.CharField(max_length=300, blank=True, default="")
+    actor = models.ForeignKey(User, null=True, on_delete=models.PROTECT, related_name="+")
+    actor_label = models.CharField(max_length=200)
+    token_prefix = models.CharField(max_length=12, blank=True, default="")
+    reason = models.TextField(blank=True, default="")
+    before = models.JSONField(null=True)
+    after = models.JSONField(null=True)
+    at = models.DateTimeField()
+
+    objects = scoped_by("namespace_id").as_manager()
+
+    class Meta:
+        triggers: ClassVar = [AppendOnly()]
+        indexes: ClassVar = [
+            models.Index(fields=["namespace", "-id"], name="event_newest_first"),
+            models.Index(fields=["subject_kind", "subject_id", "-id"], name="event_of_subject"),
+        ]
+
+
+class OutboxItem(models.Model):
+    """What still has to be done for an event. Deleted in the transaction that does it."""
+
+    event = models.OneToOneField(Event, on_delete=models.CASCADE, primary_key=True)
+    attempts = models.PositiveIntegerField(default=0)
+    due_at = models.DateTimeField(db_index=True)
+    last_error = models.TextField(blank=True, default="")
+
+
+class Webhook(models.Model):
+    """An endpoint that hears of a namespace's events, and the secret they are signed with."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    namespace = models.ForeignKey(Namespace, on_delete=models.PROTECT, related_name="webhooks")
+    name = models.CharField(max_length=100)
+    url = models.URLField(max_length=500)
+    # Event types; `*` is all of them.
+    events = ArrayField(models.CharField(max_length=60))
+    secret = models.CharField(max_length=100)
+    active = models.BooleanField(default=True)
+    deleted_at = models.DateTimeField(null=True, blank=True)
+    disabled_reason = models.TextField(blank=True, default="")
+    created_by = models.ForeignKey(User, on_delete=models.PROTECT, related_name="+")
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    objects = scoped_by("namespace_id").as_manager()
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["namespace", "name"], name="one_webhook_per_name")
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Delivery(Leased):
+    """One event for one endpoint, until it has been told or has been given up."""
+
+    class State(models.TextChoices):
+        PENDING = "pending"
+        DELIVERED = "delivered"
+        FAILED = "failed"
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    webhook = models.ForeignKey(Webhook, on_delete=models.PROTECT, related_name="deliveries")
+    event = models.ForeignKey(Event, on_delete=models.PROTECT, related_name="deliveries")
+    state = models.CharField(max_length=9, choices=State.choices, default=State.PENDING)
+    due_at = models.DateTimeField()
+    created_at = models.DateTimeField(auto_now_add=True)
+    delivered_at = models.DateTimeField(null=True, blank=True)
+
+    objects = scoped_by("webhook__namespace_id").as_manager()
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["webhook", "event"], name="one_delivery_per_endpoint")
+        ]
+        indexes: ClassVar = [
+            models.Index(fields=["due_at"], condition=models.Q(state="pending"), name="delivery_due")
+        ]
+
+
+class DeliveryAttempt(AppendOnlyModel):
+    """One try: what was answered, how long it took."""
+
+    delivery = models.ForeignKey(Delivery, on_delete=models.PROTECT, related_name="attempts")
+    at = models.DateTimeField()
+    status = models.PositiveSmallIntegerField(null=True)
+    answer = models.TextField(blank=True, default="")
+    error = models.TextField(blank=True, default="")
+    duration_ms = models.PositiveIntegerField(default=0)
+
+    objects = scoped_by("delivery__webhook__namespace_id").as_manager()
+
+    class Meta:
+        triggers: ClassVar = [AppendOnly()]
+        ordering: ClassVar = ["id"]

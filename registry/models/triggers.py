@@ -1,0 +1,118 @@
+"""Database triggers that the runtime role cannot talk out of firing.
+
+django-pgtrigger's own templates ask a session setting (`pgtrigger.ignore`) that any role may set, and leave
+triggers in the mode that `session_replication_role = replica` switches off. These do neither. Each refusal
+carries a constraint name, so that Django raises an IntegrityError that `registry.http.problems` can name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import pgtrigger
+from django.db import models
+from pgtrigger import compiler
+
+
+class _AlwaysSql(compiler.UpsertTriggerSql):  # type: ignore[misc]  # pgtrigger ships no types
+    def get_template(self) -> str:
+        return """
+            CREATE OR REPLACE FUNCTION {pgid}() RETURNS TRIGGER AS $$ {declare} BEGIN {func} END; $$
+                LANGUAGE plpgsql SET search_path = pg_catalog, public;
+            DROP TRIGGER IF EXISTS {pgid} ON {table};
+            CREATE {constraint} TRIGGER {pgid} {when} {operation} ON {table} {timing} {referencing}
+                FOR EACH {level} {condition} EXECUTE FUNCTION {execute};
+            ALTER TABLE {table} ENABLE ALWAYS TRIGGER {pgid};
+            COMMENT ON TRIGGER {pgid} ON {table} IS '{hash}';
+        """
+
+
+class Always(pgtrigger.Trigger):  # type: ignore[misc]  # pgtrigger ships no types
+    """A trigger in mode ALWAYS, asking no setting."""
+
+    def compile(self, model: type[models.Model]) -> compiler.Trigger:
+        made = super().compile(model)
+        return compiler.Trigger(
+            name=made.name, sql=_AlwaysSql(**{**made.sql.kwargs, "table": model._meta.db_table})
+        )
+
+
+def refuse(constraint: str, message: str, *values: str) -> str:
+    """PL/pgSQL that raises a check violation under `constraint`; `%` in `message` takes the `values`."""
+    told = "".join(f", {value}" for value in values)
+    return (
+        f"RAISE EXCEPTION '{message}'{told} "
+        f"USING ERRCODE = '23514', CONSTRAINT = '{constraint}', TABLE = TG_TABLE_NAME;"
+    )
+
+
+class AppendOnly(Always):
+    """No row is ever changed or deleted."""
+
+    name = "append_only"
+    when = pgtrigger.Before
+    operation = pgtrigger.Update | pgtrigger.Delete
+
+    def get_func(self, model: type[models.Model]) -> str:
+        return refuse("append_only", f"{model._meta.db_table} is append-only")
+
+
+class NeverDeleted(Always):
+    """A row stays for ever; what may change about it is another trigger's matter."""
+
+    name = "never_deleted"
+    when = pgtrigger.Before
+    operation = pgtrigger.Delete
+
+    def get_func(self, model: type[models.Model]) -> str:
+        return refuse("never_deleted", f"rows of {model._meta.db_table} are never deleted")
+
+
+class Fixed(Always):
+    """These columns never change once the condition on the old row holds (by default: at once)."""
+
+    name = "fixed"
+    when = pgtrigger.Before
+    operation = pgtrigger.Update
+
+    def __init__(
+        self, columns: Iterable[str], *, once: str = "true", constraint: str = "sealed", **kwargs: Any
+    ) -> None:
+        self.columns, self.once, self.constraint = tuple(columns), once, constraint
+        super().__init__(**kwargs)
+
+    def get_func(self, model: type[models.Model]) -> str:
+        old = ", ".join(f"OLD.{c}" for c in self.columns)
+        new = ", ".join(f"NEW.{c}" for c in self.columns)
+        return (
+            f"IF ({self.once}) AND ROW({old}) IS DISTINCT FROM ROW({new}) THEN "
+            f"{refuse(self.constraint, f'{model._meta.db_table} % is sealed', 'OLD.' + str(model._meta.pk.column))} "
+            "END IF; RETURN NEW;"
+        )
+
+
+class LegalEdges(Always):
+    """A column moves only along the edges of a table, and is born in one of the initial states."""
+
+    name = "legal_edges"
+    when = pgtrigger.Before
+    operation = pgtrigger.Insert | pgtrigger.Update
+
+    def __init__(
+        self, column: str, edges: Iterable[tuple[str, str]], born: Iterable[str], **kwargs: Any
+    ) -> None:
+        self.column, self.edges, self.born = column, sorted(set(edges)), sorted(set(born))
+        super().__init__(**kwargs)
+
+    def get_func(self, model: type[models.Model]) -> str:
+        column = self.column
+        pairs = ", ".join(f"('{a}','{b}')" for a, b in self.edges)
+        born = ", ".join(f"'{state}'" for state in self.born)
+        return (
+            f"IF TG_OP = 'INSERT' THEN IF NEW.{column} NOT IN ({born}) THEN "
+            f"{refuse('legal_edges', f'{model._meta.db_table} cannot be born with {column} %', f'NEW.{column}')} END IF; "
+            f"ELSIF OLD.{column} IS DISTINCT FROM NEW.{column} AND (OLD.{column}, NEW.{column}) NOT IN ({pairs}) THEN "
+            f"{refuse('legal_edges', f'{model._meta.db_table}: {column} cannot go from % to %', f'OLD.{column}', f'NEW.{column}')} "
+            "END IF; RETURN NEW;"
+        )

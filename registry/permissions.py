@@ -1,0 +1,62 @@
+"""Who may: every check of a right, with the reason when it is refused. When it may is the lifecycle's matter."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.core.exceptions import ValidationError
+
+from registry.errors import Forbidden, NotVisible
+from registry.models import Namespace, Principal, RegisteredModel, RegisteredModelGroupPermission
+from registry.models.visibility import ScopedQuerySet, namespaces_where
+from registry.roles import ROLES, Permission
+
+
+def can(principal: Principal, permission: Permission, namespace_id: Any) -> bool:
+    """Whether the principal holds the permission in the namespace."""
+    return namespaces_where(principal, permission).filter(**_is(principal, namespace_id)).exists()
+
+
+def _is(principal: Principal, namespace_id: Any) -> dict[str, Any]:
+    unlimited = principal.user is None or principal.user.is_superuser
+    return {"pk" if unlimited else "content_object_id": namespace_id}
+
+
+def check_can(principal: Principal, permission: Permission, namespace: Namespace) -> None:
+    """Raises NotVisible for a stranger, Forbidden, naming the roles that may, for a member without the right."""
+    if can(principal, permission, namespace.pk):
+        return
+    if not can(principal, Permission.NAMESPACE_READ, namespace.pk):
+        raise NotVisible(f"There is no namespace {namespace.name} that you can see.")
+    holders = ", ".join(sorted(role.value for role, held in ROLES.items() if permission in held))
+    raise Forbidden(
+        f"{principal.label} may not do this in {namespace.name}: it needs {permission.value}, "
+        f"which these roles hold: {holders}."
+    )
+
+
+def is_designated_reviewer(principal: Principal, model: RegisteredModel) -> bool:
+    """Whether somebody was made reviewer of this one model."""
+    if principal.user is None or not principal.user.is_active:
+        return False
+    return RegisteredModelGroupPermission.objects.filter(
+        group__user=principal.user, content_object=model, permission__codename="model.review"
+    ).exists()
+
+
+def visible(rows: ScopedQuerySet, principal: Principal, what: str, **lookup: Any) -> Any:
+    """The one row that matches and that the principal may see. Raises NotVisible, naming `what`, otherwise."""
+    try:
+        return rows.visible_to(principal).get(**lookup)
+    except (rows.model.DoesNotExist, ValidationError, ValueError, OverflowError):
+        raise NotVisible(f"There is no {what} that you can see.") from None
+
+
+def visible_namespace(principal: Principal, name: str) -> Namespace:
+    """The namespace of that name. Raises NotVisible when it is not there or not for this caller."""
+    found = Namespace.objects.filter(
+        name=name, pk__in=namespaces_where(principal, Permission.NAMESPACE_READ)
+    ).first()
+    if found is None:
+        raise NotVisible(f"There is no namespace {name} that you can see.")
+    return found

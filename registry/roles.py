@@ -1,0 +1,71 @@
+"""Permissions and roles: one table, read by the permission checks, the docs and the tests."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Permission(StrEnum):
+    """What somebody may do in a namespace. Grammar: `noun.verb`, the codename of the guardian permission."""
+
+    NAMESPACE_READ = "namespace.read"
+    MODEL_CREATE = "model.create"
+    MODEL_EDIT = "model.edit"
+    VERSION_CREATE = "version.create"
+    VERSION_TAG = "version.tag"
+    VERSION_VERIFY = "version.verify"
+    RUN_WRITE = "run.write"
+    EVALUATION_CREATE = "evaluation.create"
+    CHECK_REPORT = "check.report"
+    ALIAS_MOVE = "alias.move"
+    PROMOTION_REQUEST = "promotion.request"
+    PROMOTION_DECIDE = "promotion.decide"
+    VERSION_ROLL_BACK = "version.roll_back"
+    VERSION_SUSPEND = "version.suspend"
+    VERSION_DEPRECATE = "version.deprecate"
+    VERSION_RESTORE = "version.restore"
+    POLICY_EDIT = "policy.edit"
+    ROLE_GRANT = "role.grant"
+    WEBHOOK_EDIT = "webhook.edit"
+    RETENTION_EDIT = "retention.edit"
+    JOURNAL_READ = "journal.read"
+    JOURNAL_VERIFY = "journal.verify"
+
+
+class Role(StrEnum):
+    """A named set of permissions, granted to a person in one namespace."""
+
+    VIEWER = "viewer"
+    DATA_SCIENTIST = "data_scientist"
+    ML_ENGINEER = "ml_engineer"
+    PRODUCTION_OPERATOR = "production_operator"
+    NAMESPACE_ADMIN = "namespace_admin"
+    AUDITOR = "auditor"
+
+
+P = Permission
+_READ = frozenset({P.NAMESPACE_READ, P.JOURNAL_READ})
+_MAKE = _READ | {
+    P.MODEL_CREATE,
+    P.MODEL_EDIT,
+    P.VERSION_CREATE,
+    P.VERSION_TAG,
+    P.VERSION_VERIFY,
+    P.RUN_WRITE,
+    P.EVALUATION_CREATE,
+    P.CHECK_REPORT,
+}
+_ENGINEER = _MAKE | {P.ALIAS_MOVE, P.PROMOTION_REQUEST, P.VERSION_DEPRECATE, P.VERSION_RESTORE}
+_AUDIT = _READ | {P.JOURNAL_VERIFY}
+
+ROLES: dict[Role, frozenset[Permission]] = {
+    Role.VIEWER: _READ,
+    Role.DATA_SCIENTIST: _MAKE,
+    Role.ML_ENGINEER: _ENGINEER,
+    Role.PRODUCTION_OPERATOR: _READ
+    | {P.PROMOTION_DECIDE, P.VERSION_ROLL_BACK, P.VERSION_SUSPEND, P.VERSION_VERIFY, P.VERSION_RESTORE},
+    Role.NAMESPACE_ADMIN: _ENGINEER
+    | _AUDIT
+    | {P.POLICY_EDIT, P.ROLE_GRANT, P.WEBHOOK_EDIT, P.RETENTION_EDIT},
+    Role.AUDITOR: _AUDIT,
+}

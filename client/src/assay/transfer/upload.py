@@ -32,10 +32,10 @@ class Part:
 
 @dataclass
 class _Arriving:
-    """A file whose parts are on their way: how many are missing, and the ETags of those that arrived."""
+    """A file whose parts are on their way: how many are missing, and those that arrived."""
 
     remaining: int = 0
-    etags: list[dict[str, Any]] = field(default_factory=list)
+    parts: list[dict[str, Any]] = field(default_factory=list)
 
 
 def send(connection: Connection, namespace: str, files: Sequence[HashedFile], progress: Progress) -> Upload:
@@ -125,7 +125,7 @@ class _Sender:
             for future in ended:
                 part = self._travelling.pop(future)
                 file = self._arriving[part.index]
-                file.etags.append({"number": part.number, "etag": future.result()})
+                file.parts.append({"number": part.number, "etag": future.result(), "sha256": part.sha256})
                 file.remaining -= 1
                 if not file.remaining:
                     self._complete.append(part.index)
@@ -155,7 +155,7 @@ class _Sender:
         files = [
             {
                 "index": index,
-                "parts": sorted(self._arriving[index].etags, key=lambda part: int(part["number"])),
+                "parts": sorted(self._arriving[index].parts, key=lambda part: int(part["number"])),
             }
             for index in indexes
         ]

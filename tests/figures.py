@@ -37,8 +37,8 @@ def print_figure(
 ) -> None:
     """Print one figure of a benchmark.
 
-    `ours` and `reference` are in `unit`; `milliseconds` are the single calls' durations, when there were calls;
-    `n` is how many measurements stand behind `ours`.
+    `ours` and `reference` are in `unit`; `milliseconds` are the single calls' durations, if there were
+    calls; `n` is how many measurements stand behind `ours`.
     """
     line = {
         "name": name,

@@ -17,8 +17,8 @@ LONGEST = 400
 # A signal is right in these places only: (module, why).
 RECORDED_SIGNALS: dict[str, str] = {}
 
-# Rows whose `state` says how far a machine is with its work, claimed by a conditional UPDATE: (module, which rows).
-# No person decides about them. What people decide, a version's stage and a promotion's state, is in no module here.
+# Rows whose `state` says how far a machine is with its work, claimed by a conditional UPDATE: (module, rows).
+# Nobody decides about them. What people decide, a version's stage and a promotion's state, is not excused.
 CLAIMED_BY_UPDATE: dict[str, str] = {}
 
 Rule = Callable[[ast.Module], Iterator[Place]]

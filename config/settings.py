@@ -159,10 +159,10 @@ STORAGES = {
 }
 STATIC_URL = "/static/"
 STATIC_ROOT = Path(setting("ASSAY_STATIC_ROOT", str(BASE_DIR / ".assay" / "static")))
-# Without a collectstatic first (tests, a plain checkout), the apps' own folders are served.
-WHITENOISE_USE_FINDERS = True
+# Where nothing is collected (a plain checkout, the tests), the apps' own folders are served.
+WHITENOISE_USE_FINDERS = not os.environ.get("ASSAY_STATIC_ROOT")
 WHITENOISE_MANIFEST_STRICT = False
-if not (STATIC_ROOT / "staticfiles.json").exists():
+if WHITENOISE_USE_FINDERS:
     STORAGES["staticfiles"] = {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}
 
 # ---- people

@@ -178,6 +178,7 @@ class Client:
     # The catalog
 
     def version(self, ref: str) -> Version:
+        Reference.parse(ref)
         answer: Version = self.get(f"{API}/resolve", {"ref": ref})
         return answer
 
@@ -268,7 +269,12 @@ class Client:
         applied) and `gates`. Raises TimedOut when some are not, as one that waits for an outside check.
         """
         body = {"target": target, "reason": reason}
-        return self._decided(self.post(f"{self._path(ref)}/promotions", body), wait, timeout)
+        asked: Promotion = self.post(f"{self._path(ref)}/promotions", body)
+        return self.wait_until_decided(asked, timeout) if wait else asked
+
+    def wait_until_decided(self, promotion: Promotion, timeout: float = 300.0) -> Promotion:
+        """Wait for the gates of a promotion that was asked for. Raises TimedOut."""
+        return self._wait(promotion, f"{API}/promotions/{promotion['id']}", {"evaluating"}, "state", timeout)
 
     def promotion(self, promotion_id: str) -> Promotion:
         answer: Promotion = self.get(f"{API}/promotions/{promotion_id}")
@@ -292,9 +298,8 @@ class Client:
         self, model: str, *, reason: str, to: int | None = None, wait: bool = True, timeout: float = 300.0
     ) -> Promotion:
         """Put a former production version back: version `to`, by default the last one."""
-        return self._decided(
-            self.post(f"{model_path(model)}/rollback", {"to": to, "reason": reason}), wait, timeout
-        )
+        asked: Promotion = self.post(f"{model_path(model)}/rollback", {"to": to, "reason": reason})
+        return self.wait_until_decided(asked, timeout) if wait else asked
 
     def suspend(self, ref: str, reason: str) -> Version:
         """Take a version out of production in an incident."""
@@ -381,11 +386,6 @@ class Client:
     def _move(self, ref: str, verb: str, reason: str) -> Version:
         answer: Version = self.post(f"{self._path(ref)}/{verb}", {"reason": reason})
         return answer
-
-    def _decided(self, promotion: Promotion, wait: bool, timeout: float) -> Promotion:
-        if not wait:
-            return promotion
-        return self._wait(promotion, f"{API}/promotions/{promotion['id']}", {"evaluating"}, "state", timeout)
 
     def _wait(self, state: State, path: str, going_on: set[str], key: str, timeout: float) -> State:
         end, pause = time.monotonic() + timeout, 0.1

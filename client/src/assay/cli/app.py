@@ -1,0 +1,69 @@
+"""The commands, in the order in which they are used."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from importlib.metadata import version as installed_version
+from typing import Annotated
+
+import typer
+
+from assay.cli import account, catalog, files, lifecycle, lineage
+
+app = typer.Typer(
+    name="assay",
+    help="Version control for models: publish, evaluate, promote, trace, roll back.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+PANELS = {
+    "Account": (account.login, account.whoami),
+    "Models": (
+        files.push,
+        files.pull,
+        files.verify,
+        catalog.show,
+        catalog.versions,
+        catalog.search,
+        catalog.compare,
+    ),
+    "Evidence": (lifecycle.evaluate, lifecycle.check),
+    "Lifecycle": (
+        lifecycle.promote,
+        lifecycle.promotion,
+        lifecycle.promotions,
+        lifecycle.approve,
+        lifecycle.reject,
+        lifecycle.withdraw,
+        lifecycle.rollback,
+        lifecycle.suspend,
+        lifecycle.deprecate,
+        lifecycle.reinstate,
+    ),
+    "Lineage": (lineage.trace, lineage.why, catalog.log),
+}
+for panel, commands in PANELS.items():
+    for command in commands:
+        app.command(rich_help_panel=panel)(command)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"assay {installed_version('assay-client')}")
+        raise typer.Exit
+
+
+@app.callback()
+def settle(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Version control for models: publish, evaluate, promote, trace, roll back."""
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line; never returns."""
+    app(args=list(arguments) if arguments is not None else None, prog_name="assay")

@@ -1,0 +1,179 @@
+"""Versions and promotions as a person wants to read them, in 80 columns."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from assay.answers import Promotion, Version
+from assay.cli.words import facts, joined, listing, number, plain, row, short, size, state, when
+
+
+def version_title(version: Version) -> Text:
+    title = plain(version["reference"], "bold") + Text("  ") + state(version["status"])
+    if version["status"] == "ready":
+        title = plain(version["reference"], "bold") + Text("  ") + state(version["stage"])
+    if version["quarantined"]:
+        title += Text("  ") + Text("quarantined", style="bold red")
+    return title
+
+
+def provenance(version: Version) -> Text:
+    """Whether it is known what made a version, and what is missing."""
+    completeness = version["completeness"]
+    text = state(completeness["state"])
+    if completeness["missing"]:
+        text += plain(": missing " + ", ".join(completeness["missing"]))
+    return text
+
+
+def version_view(version: Version) -> RenderableType:
+    made = f"by {version['created_by']}, {when(version['created_at'])} UTC"
+    rows: list[tuple[str, Text | str]] = [
+        ("digest", version["digest"] or ""),
+        ("content", f"{size(version['size'] or 0)} in {files_counted(version['files'] or 0)}"),
+        ("format", version["format"] or ""),
+        ("aliases", ", ".join(version["aliases"])),
+        ("tags", joined(version["tags"])),
+        ("about", version["description"]),
+        ("status", version["status_message"] if version["status"] == "failed" else ""),
+        ("made", made),
+        ("run", version["run"] or ""),
+        ("parameters", joined(version["parameters"] or {})),
+        ("provenance", provenance(version)),
+        *(("", plain(note, "dim")) for note in version["completeness"]["notes"]),
+        ("verified", when(version["verified_at"]) + " UTC" if version["verified_at"] else ""),
+        ("tier", version["tier"] if version["tier"] != "hot" else ""),
+        ("open", version["url"]),
+    ]
+    parts: list[RenderableType] = [version_title(version), facts(rows)]
+    if version["metrics"]:
+        table = listing(
+            "metric", "value", "dataset", "split", "slice", "by", right=["value"], fold=["dataset"]
+        )
+        for metric in version["metrics"]:
+            dataset = f"{metric['dataset']} {short(metric['dataset_digest'])}"
+            by = metric["by"] or ""
+            row(table, metric["name"], number(metric["value"]), dataset, metric["split"], metric["slice"], by)
+        parts += [Text(""), table]
+    return Group(*parts)
+
+
+def versions_view(versions: Sequence[Version], *, metrics: bool = True) -> RenderableType:
+    if not versions:
+        return Text("No versions.", style="dim")
+    table = listing("version", "stage", "metrics", "by", "made (UTC)", fold=["version", "metrics"])
+    for version in versions:
+        where = version["stage"] if version["status"] == "ready" else version["status"]
+        text = state(where)
+        if version["quarantined"]:
+            text += Text(" quarantined", style="bold red")
+        measured = (
+            ", ".join(f"{m['name']} {number(m['value'])}" for m in version["metrics"]) if metrics else ""
+        )
+        row(
+            table,
+            plain(version["reference"], "bold"),
+            text,
+            measured,
+            version["created_by"],
+            when(version["created_at"]),
+        )
+    return table
+
+
+def gates_view(promotion: Promotion) -> Table:
+    table = Table(box=None, show_header=False, padding=(0, 2, 0, 0), pad_edge=False)
+    table.add_column(no_wrap=True)
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
+    for gate in promotion["gates"]:
+        said = gate["sentence"] or gate["claim"]
+        table.add_row(Text("  ") + state(gate["verdict"]), plain(gate["gate"], "bold"), plain(said))
+    return table
+
+
+def promotion_view(promotion: Promotion) -> RenderableType:
+    verb = "Rollback" if promotion["kind"] == "rollback" else "Promotion"
+    title = Text(f"{verb} of ") + plain(promotion["version"], "bold")
+    title += plain(f" to {promotion['target']}: ") + state(promotion["state"])
+    policy = promotion["policy"] or {}
+    rows: list[tuple[str, Text | str]] = [
+        ("asked", f"by {promotion['requested_by']}, {when(promotion['requested_at'])} UTC"),
+        ("reason", promotion["reason"]),
+        (
+            "policy",
+            f"{policy['name']}, revision {policy['revision']}"
+            if "name" in policy and "revision" in policy
+            else "",
+        ),
+        ("replaces", promotion["replaces"] or ""),
+    ]
+    parts: list[RenderableType] = [title, facts(rows)]
+    if promotion["gates"]:
+        parts += [Text(""), gates_view(promotion)]
+    if promotion["approvals"]:
+        parts.append(Text(""))
+        for approval in promotion["approvals"]:
+            line = (
+                Text("  ")
+                + state(approval["verdict"])
+                + plain(f" by {approval['by']}, {when(approval['at'])} UTC")
+            )
+            parts.append(line + plain(f": {approval['reason']}" if approval["reason"] else ""))
+    return Group(*parts, Text(""), next_step(promotion))
+
+
+def next_step(promotion: Promotion) -> RenderableType:
+    """What has come of it, and what to do now."""
+    match promotion["state"]:
+        case "evaluating":
+            waiting = [gate["gate"] for gate in promotion["gates"] if gate["verdict"] == "pending"]
+            text = plain(
+                "Gates are being evaluated" + (f"; waiting for {', '.join(waiting)}." if waiting else ".")
+            )
+        case "gates_failed":
+            failed = sum(gate["verdict"] in ("fail", "error") for gate in promotion["gates"])
+            text = plain(f"Refused: {failed} of {len(promotion['gates'])} gates failed.", "bold red")
+            said = {gate["sentence"] for gate in promotion["gates"]}
+            for reason in promotion["reasons"]:
+                if reason not in said:
+                    text += plain(f"\n  - {reason}")
+        case "awaiting_approval":
+            given = sum(approval["verdict"] == "approve" for approval in promotion["approvals"])
+            need = promotion["approvals_required"]
+            text = plain(
+                f"Waits for approval by somebody else ({given} of {need}): assay approve {promotion['id']}"
+            )
+        case "applied":
+            text = plain(f"{promotion['version']} is in {promotion['target']}", "bold green")
+            text += plain(f"; it replaces {promotion['replaces']}." if promotion["replaces"] else ".")
+        case _:
+            text = plain(promotion["outcome"] or f"It is {promotion['state']}.")
+            for reason in promotion["reasons"]:
+                text += plain(f"\n  - {reason}")
+    return Group(text, plain(promotion["url"], "dim"))
+
+
+def promotions_view(promotions: Sequence[Promotion]) -> RenderableType:
+    if not promotions:
+        return Text("No promotions.", style="dim")
+    table = listing("version", "target", "state", "asked by", "at (UTC)", fold=["version"])
+    for each in promotions:
+        row(
+            table,
+            plain(each["version"], "bold"),
+            each["target"],
+            state(each["state"]),
+            each["requested_by"],
+            when(each["requested_at"]),
+        )
+        row(table, plain(f"  {each['id']}", "dim"))
+    return table
+
+
+def files_counted(count: int) -> str:
+    return "1 file" if count == 1 else f"{count:,} files"

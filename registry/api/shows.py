@@ -1,0 +1,274 @@
+"""What the catalog's rows look like in JSON. No query is asked for rows that came from the querysets here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+from django.conf import settings
+from django.db.models import Count, Min, OuterRef, Prefetch, Q, Subquery
+from django.db.models.functions import JSONObject
+from django.utils.dateparse import parse_datetime
+
+from registry.models import (
+    Alias,
+    AliasMove,
+    Artifact,
+    Delivery,
+    Evaluation,
+    Event,
+    ModelVersion,
+    Namespace,
+    RegisteredModel,
+    ServiceToken,
+    Tier,
+    Webhook,
+)
+
+_BYTES = (
+    Artifact.objects.filter(manifest=OuterRef("manifest_id"))
+    .values("manifest")
+    .annotate(
+        state=JSONObject(
+            hot=Count("pk", filter=Q(blob__tier=Tier.HOT)),
+            cold=Count("pk", filter=Q(blob__tier=Tier.COLD)),
+            quarantined=Count("pk", filter=Q(blob__quarantined_at__isnull=False)),
+            unverified=Count("pk", filter=Q(blob__verified_at=None)),
+            verified_at=Min("blob__verified_at"),
+        )
+    )
+    .values("state")
+)
+# Newest first: the first evaluation of a (dataset digest, split, slice, metric) is the one that counts.
+EVALUATION_ROWS = Evaluation.objects.select_related("by").prefetch_related("metrics").order_by("-at", "-pk")
+# Everything that version_json shows, in a number of queries that does not grow with the page.
+VERSION_ROWS = (
+    ModelVersion.objects.select_related("model__namespace", "manifest", "created_by")
+    .prefetch_related(
+        Prefetch("aliases", Alias.objects.order_by("name")), Prefetch("evaluations", EVALUATION_ROWS)
+    )
+    .annotate(bytes_state=Subquery(_BYTES))
+)
+MODEL_ROWS = RegisteredModel.objects.select_related("namespace", "created_by", "owner").prefetch_related(
+    Prefetch("aliases", Alias.objects.select_related("version").order_by("name"))
+)
+
+
+def time_json(at: datetime | None) -> str | None:
+    """UTC with `Z`."""
+    return None if at is None else at.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+def version_page(version: ModelVersion) -> str:
+    """The address of the page where people look at a version."""
+    model = version.model
+    return f"{settings.PUBLIC_URL}/models/{model.namespace.name}/{model.name}/{version.number}"
+
+
+def version_json(version: ModelVersion) -> dict[str, Any]:
+    """A version as every answer shows it. A row that is not from VERSION_ROWS is read again from there."""
+    if not hasattr(version, "bytes_state"):
+        version = VERSION_ROWS.get(pk=version.pk)
+    manifest = version.manifest
+    held = getattr(version, "bytes_state", None) or {}
+    return {
+        "id": str(version.pk),
+        "namespace": version.model.namespace.name,
+        "model": version.model.name,
+        "number": version.number,
+        "reference": version.reference,
+        "status": version.status,
+        "status_message": version.status_message,
+        "stage": version.stage,
+        "format": version.format,
+        "digest": f"sha256:{manifest.digest}" if manifest.digest else None,
+        "oms_digest": f"sha256:{manifest.oms_digest}" if manifest.oms_digest else None,
+        "size": manifest.size,
+        "files": manifest.files,
+        "schema": version.schema,
+        "parameters": version.parameters,
+        "tags": version.tags,
+        "description": version.description,
+        "created_at": time_json(version.created_at),
+        "created_by": version.created_by.get_username(),
+        "run": str(version.run_id) if version.run_id else None,
+        "aliases": [alias.name for alias in version.aliases.all()],
+        "tier": _tier(held),
+        "quarantined": bool(held.get("quarantined")),
+        "verified_at": _verified_at(held),
+        "url": version_page(version),
+        "metrics": list(latest_metrics(version.evaluations.all())),
+        "completeness": {"state": "unknown", "missing": [], "notes": [], **version.completeness},
+    }
+
+
+def _tier(held: dict[str, Any]) -> str:
+    if held.get("cold"):
+        return "mixed" if held.get("hot") else "cold"
+    return "hot"
+
+
+def _verified_at(held: dict[str, Any]) -> str | None:
+    """When the least recently verified of the bytes were; null when some never were."""
+    if held.get("unverified") or not held.get("verified_at"):
+        return None
+    return time_json(parse_datetime(held["verified_at"]))
+
+
+def latest_metrics(evaluations: Iterable[Evaluation]) -> Iterator[dict[str, Any]]:
+    """The newest value of each (dataset digest, split, slice, metric). Takes evaluations newest first."""
+    seen = set()
+    for evaluation in evaluations:
+        for metric in evaluation.metrics.all():
+            key = (evaluation.dataset_digest, evaluation.split, evaluation.slice, metric.name)
+            if key not in seen:
+                seen.add(key)
+                yield {
+                    "name": metric.name,
+                    "value": metric.value,
+                    "low": metric.low,
+                    "high": metric.high,
+                    "dataset": evaluation.dataset,
+                    "dataset_digest": evaluation.dataset_digest,
+                    "split": evaluation.split,
+                    "slice": evaluation.slice,
+                    "by": evaluation.by.get_username(),
+                    "at": time_json(evaluation.at),
+                }
+
+
+def evaluation_json(evaluation: Evaluation) -> dict[str, Any]:
+    """One evaluation, from EVALUATION_ROWS."""
+    return {
+        "id": str(evaluation.pk),
+        "dataset": {"name": evaluation.dataset, "digest": evaluation.dataset_digest},
+        "split": evaluation.split,
+        "slice": evaluation.slice,
+        "evaluator": evaluation.evaluator,
+        "run": str(evaluation.run_id) if evaluation.run_id else None,
+        "metrics": [
+            {"name": m.name, "value": m.value, "low": m.low, "high": m.high}
+            for m in sorted(evaluation.metrics.all(), key=lambda m: m.name)
+        ],
+        "by": evaluation.by.get_username(),
+        "at": time_json(evaluation.at),
+    }
+
+
+def namespace_json(namespace: Namespace) -> dict[str, Any]:
+    """A namespace."""
+    return {
+        "name": namespace.name,
+        "description": namespace.description,
+        "created_at": time_json(namespace.created_at),
+    }
+
+
+def model_json(model: RegisteredModel) -> dict[str, Any]:
+    """A registered model, from MODEL_ROWS."""
+    return {
+        "id": str(model.pk),
+        "namespace": model.namespace.name,
+        "name": model.name,
+        "reference": str(model),
+        "task": model.task,
+        "description": model.description,
+        "card": model.card,
+        "tags": model.tags,
+        "owner": model.owner.get_username() if model.owner else None,
+        "aliases": {alias.name: alias.version.number for alias in model.aliases.all()},
+        "created_at": time_json(model.created_at),
+        "created_by": model.created_by.get_username(),
+        "url": f"{settings.PUBLIC_URL}/models/{model.namespace.name}/{model.name}",
+    }
+
+
+def alias_json(alias: Alias) -> dict[str, Any]:
+    """An alias, with its version."""
+    return {
+        "name": alias.name,
+        "version": alias.version.number,
+        "reference": alias.version.reference,
+        "protected": alias.protected,
+        "moved_at": time_json(alias.moved_at),
+    }
+
+
+def alias_move_json(move: AliasMove) -> dict[str, Any]:
+    """One move of an alias; `to` is null when it was taken away."""
+    return {
+        "from": move.from_version.number if move.from_version else None,
+        "to": move.to_version.number if move.to_version else None,
+        "by": move.by.get_username() if move.by else "assay",
+        "at": time_json(move.at),
+    }
+
+
+def token_json(token: ServiceToken) -> dict[str, Any]:
+    """A token without its secret."""
+    return {
+        "id": str(token.pk),
+        "name": token.name,
+        "prefix": token.prefix,
+        "namespace": token.namespace.name if token.namespace else None,
+        "scopes": token.scopes,
+        "created_at": time_json(token.created_at),
+        "expires_at": time_json(token.expires_at),
+        "revoked_at": time_json(token.revoked_at),
+        "last_used_at": time_json(token.last_used_at),
+    }
+
+
+def event_json(event: Event) -> dict[str, Any]:
+    """A journal entry."""
+    return {
+        "id": event.pk,
+        "type": event.type,
+        "namespace": event.namespace.name if event.namespace else None,
+        "subject": {"kind": event.subject_kind, "id": event.subject_id, "reference": event.subject_label},
+        "actor": event.actor_label,
+        "token_prefix": event.token_prefix or None,
+        "reason": event.reason,
+        "before": event.before,
+        "after": event.after,
+        "at": time_json(event.at),
+    }
+
+
+def webhook_json(webhook: Webhook) -> dict[str, Any]:
+    """A webhook without its secret."""
+    return {
+        "id": str(webhook.pk),
+        "namespace": webhook.namespace.name,
+        "name": webhook.name,
+        "url": webhook.url,
+        "events": webhook.events,
+        "active": webhook.active,
+        "disabled_reason": webhook.disabled_reason,
+        "created_at": time_json(webhook.created_at),
+        "created_by": webhook.created_by.get_username(),
+    }
+
+
+def delivery_json(delivery: Delivery) -> dict[str, Any]:
+    """One event's way to one endpoint, with every attempt."""
+    return {
+        "id": str(delivery.pk),
+        "webhook": str(delivery.webhook_id),
+        "event": {"id": delivery.event_id, "type": delivery.event.type},
+        "state": delivery.state,
+        "due_at": time_json(delivery.due_at) if delivery.state == Delivery.State.PENDING else None,
+        "created_at": time_json(delivery.created_at),
+        "delivered_at": time_json(delivery.delivered_at),
+        "attempts": [
+            {
+                "at": time_json(attempt.at),
+                "status": attempt.status,
+                "answer": attempt.answer,
+                "error": attempt.error,
+                "duration_ms": attempt.duration_ms,
+            }
+            for attempt in delivery.attempts.all()
+        ],
+    }

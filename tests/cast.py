@@ -1,0 +1,79 @@
+"""The named cast: people with their roles in a fresh namespace, so that every test can ask "and the stranger?"."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass, field
+
+import pytest
+from rest_framework.test import APIClient
+
+from registry.actions.people import create_user, issue_token
+from registry.actions.roles import create_namespace, grant_role
+from registry.models import SYSTEM, Namespace, Principal, ServiceToken, User
+from registry.roles import Role
+
+ROLES = {
+    "ada": Role.NAMESPACE_ADMIN,
+    "ben": Role.DATA_SCIENTIST,
+    "eve": Role.ML_ENGINEER,
+    "cora": Role.PRODUCTION_OPERATOR,
+    "otto": Role.AUDITOR,
+    "vera": Role.VIEWER,
+    "ci": Role.DATA_SCIENTIST,  # a service account that ada answers for
+}
+
+
+@dataclass
+class Cast:
+    """`namespace` is theirs. mallory holds every right, but in `elsewhere` only."""
+
+    namespace: Namespace
+    elsewhere: Namespace
+    people: dict[str, User]
+    tokens: dict[str, ServiceToken] = field(default_factory=dict)
+    secrets: dict[str, str] = field(default_factory=dict)
+
+    def user(self, name: str) -> User:
+        """The account of `ada`, `ben`, ... (its user name has a suffix, so that tests may commit)."""
+        return self.people[name]
+
+    def principal(self, name: str) -> Principal:
+        """For calling actions."""
+        return Principal(user=self.people[name])
+
+    def token(self, name: str) -> str:
+        """The secret of a real token; made at the first call."""
+        if name not in self.secrets:
+            row, secret = issue_token(user=self.people[name], name="test", by=SYSTEM)
+            self.tokens[name], self.secrets[name] = row, secret
+        return self.secrets[name]
+
+    def client(self, name: str | None) -> APIClient:
+        """A REST client with that person's token; without a name, nobody's."""
+        client = APIClient()
+        if name is not None:
+            client.credentials(HTTP_AUTHORIZATION=f"Bearer {self.token(name)}")
+        return client
+
+
+def make_cast() -> Cast:
+    """A new namespace with its people, for tests that need more than one or commit."""
+    suffix = secrets.token_hex(4)
+    namespace = create_namespace(name=f"team-{suffix}", by=SYSTEM)
+    elsewhere = create_namespace(name=f"elsewhere-{suffix}", by=SYSTEM)
+    people: dict[str, User] = {}
+    for name, role in ROLES.items():
+        owner = people["ada"] if name == "ci" else None
+        people[name] = create_user(username=f"{name}-{suffix}", owner=owner, by=SYSTEM)
+        grant_role(namespace=namespace, user=people[name], role=role, by=SYSTEM)
+    people["mallory"] = create_user(username=f"mallory-{suffix}", by=SYSTEM)
+    for role in Role:
+        grant_role(namespace=elsewhere, user=people["mallory"], role=role, by=SYSTEM)
+    return Cast(namespace=namespace, elsewhere=elsewhere, people=people)
+
+
+@pytest.fixture
+def cast(db: None) -> Cast:
+    """The cast in a namespace of its own."""
+    return make_cast()

@@ -63,7 +63,7 @@ def time_json(at: datetime | None) -> str | None:
 def version_page(version: ModelVersion) -> str:
     """The address of the page where people look at a version."""
     model = version.model
-    return f"{settings.PUBLIC_URL}/models/{model.namespace.name}/{model.name}/{version.number}"
+    return f"{settings.PUBLIC_URL}/m/{model.namespace.name}/{model.name}/{version.number}"
 
 
 def version_json(version: ModelVersion) -> dict[str, Any]:
@@ -180,7 +180,7 @@ def model_json(model: RegisteredModel) -> dict[str, Any]:
         "aliases": {alias.name: alias.version.number for alias in model.aliases.all()},
         "created_at": time_json(model.created_at),
         "created_by": model.created_by.get_username(),
-        "url": f"{settings.PUBLIC_URL}/models/{model.namespace.name}/{model.name}",
+        "url": f"{settings.PUBLIC_URL}/m/{model.namespace.name}/{model.name}",
     }
 
 

@@ -14,11 +14,13 @@ from typing import Any
 import httpx
 import tenacity
 
-from assay.errors import AssayError, ServerFault, Unreachable, refusal
+from assay.errors import AssayError, Refusal, ServerFault, Unreachable, refusal
 
 RETRIED_STATUS = frozenset({429, 502, 503, 504})
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 LONGEST_WAIT = 60.0
+LONGEST_PAGE = 200
+IN_FLIGHT = "key-in-flight"  # an earlier attempt with the same key is still being answered
 
 Parameters = Mapping[str, str | int | float | bool | list[str] | None]
 
@@ -44,7 +46,7 @@ class Connection:
     ) -> None:
         self.url = httpx.URL(url)
         self._attempts = attempts
-        self._backoff = tenacity.wait_exponential_jitter(initial=backoff, max=10.0, jitter=backoff)
+        self._backoff = tenacity.wait_exponential(backoff, max=10.0) + tenacity.wait_random(0, backoff)
         headers = {"Accept": "application/json", "User-Agent": user_agent()}
         if token:
             headers["Authorization"] = f"Bearer {token}"
@@ -109,7 +111,8 @@ class Connection:
 
     def pages(self, path: str, params: Parameters | None = None, limit: int | None = None) -> Iterator[Any]:
         """The items of a list, following `next`, at most `limit` of them."""
-        page = self.call("GET", path, params=params)
+        size = LONGEST_PAGE if limit is None else min(limit, LONGEST_PAGE)
+        page = self.call("GET", path, params={**(params or {}), "limit": size})
         count = 0
         while True:
             for item in page["results"]:
@@ -164,12 +167,11 @@ def user_agent() -> str:
 
 
 def _answer(response: httpx.Response) -> Any:
-    if response.status_code in RETRIED_STATUS:
-        raise _Again(_refusal(response), _retry_after(response))
-    if response.status_code == 409 and "Retry-After" in response.headers:  # the same key is still in flight
-        raise _Again(_refusal(response), _retry_after(response))
     if response.status_code >= 300:
-        raise _refusal(response)
+        error = _refusal(response)
+        if response.status_code in RETRIED_STATUS or error.code == IN_FLIGHT:
+            raise _Again(error, _retry_after(response))
+        raise error
     if not response.content:
         return None
     try:
@@ -181,7 +183,7 @@ def _answer(response: httpx.Response) -> Any:
         ) from None
 
 
-def _refusal(response: httpx.Response) -> AssayError:
+def _refusal(response: httpx.Response) -> Refusal:
     try:
         problem = response.json()
     except ValueError:

@@ -14,7 +14,8 @@ _CONTROL = dict.fromkeys((*range(9), *range(11, 32), *range(127, 160)), "\N{REPL
 STYLES = {
     "production": "bold green", "staging": "cyan", "development": "default", "archived": "dim",
     "deprecated": "yellow", "ready": "green", "failed": "bold red", "verifying": "yellow",
-    "pending": "yellow", "deleted": "dim", "pass": "green", "fail": "bold red", "error": "bold red", "waived": "cyan",
+    "pending": "yellow", "deleted": "dim", "pass": "green", "fail": "bold red", "error": "bold red",
+    "waived": "cyan",
     "applied": "green", "awaiting_approval": "yellow", "evaluating": "yellow", "gates_failed": "bold red",
     "rejected": "bold red", "void": "red", "expired": "red", "withdrawn": "dim", "approve": "green",
     "reject": "bold red", "complete": "green", "incomplete": "yellow", "unknown": "yellow",

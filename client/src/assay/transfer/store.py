@@ -14,6 +14,8 @@ from assay.transfer.progress import Attempt, Progress, Step
 
 WORKERS = 8
 READ = 256 * 1024
+ATTEMPTS = 6
+BACKOFF = 0.2
 # what a store answers when bytes were spoilt or lost on the way: sending them again may do
 SPOILT = frozenset({"BadDigest", "IncompleteBody", "RequestTimeout", "XAmzContentSHA256Mismatch"})
 Result = TypeVar("Result")
@@ -46,16 +48,13 @@ class _Passing(Exception):
 class Store:
     """Puts and gets by presigned URLs; threads may share it.
 
-    Each request is tried up to `attempts` times; an expired URL is asked for anew. A store that cannot be
+    Each request is tried up to ATTEMPTS times; an expired URL is asked for anew. A store that cannot be
     connected to is given up sooner as long as it never answered: StoreUnreachable.
     """
 
-    def __init__(
-        self, progress: Progress, *, attempts: int = 6, backoff: float = 0.2, timeout: float = 60.0
-    ) -> None:
+    def __init__(self, progress: Progress, *, timeout: float = 60.0) -> None:
         self._progress = progress
-        self._attempts = attempts
-        self._backoff = tenacity.wait_exponential_jitter(initial=backoff, max=10.0, jitter=backoff)
+        self._backoff = tenacity.wait_exponential(BACKOFF, max=10.0) + tenacity.wait_random(0, BACKOFF)
         self._answered = False
         self._http = httpx.Client(
             timeout=httpx.Timeout(timeout, connect=5.0, pool=None),
@@ -160,7 +159,7 @@ class Store:
 
     def _is_hopeless(self, state: tenacity.RetryCallState) -> bool:
         never = isinstance(_failure(state), httpx.ConnectError | httpx.ConnectTimeout) and not self._answered
-        return state.attempt_number >= (2 if never else self._attempts)
+        return state.attempt_number >= (2 if never else ATTEMPTS)
 
 
 def _failure(state: tenacity.RetryCallState) -> BaseException | None:

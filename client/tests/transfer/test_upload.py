@@ -1,0 +1,196 @@
+"""Sending files, with a store and a line that fail."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+
+import pytest
+
+from assay.digest import scan
+from assay.errors import FileChanged, NotFound
+from assay.http import Connection
+from assay.transfer import store, upload
+from assay.transfer.hashing import HashedFile, hash_files
+from client.tests.stand_in import KIB, Answer, Asked, StandIn
+from client.tests.transfer.tally import Tally
+
+
+@pytest.fixture
+def contents() -> dict[str, bytes]:
+    sizes = {"big": 300 * KIB + 7, "edge": 128 * KIB, "sub/small": 11, "sub/tiny": 1, "empty": 0}
+    return {path: os.urandom(size) for path, size in sizes.items()}
+
+
+@pytest.fixture
+def files(tmp_path: Path, contents: dict[str, bytes]) -> list[HashedFile]:
+    for path, content in contents.items():
+        target = tmp_path / "model" / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(content)
+    return hash_files(scan(tmp_path / "model"), Tally(), 64 * KIB)
+
+
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(store, "BACKOFF", 0.01)
+
+
+def sent(contents: dict[str, bytes]) -> dict[str, bytes]:
+    return {path: content for path, content in contents.items() if content}
+
+
+def send(connection: Connection, files: list[HashedFile]) -> Tally:
+    tally = Tally()
+    answer = upload.send(connection, "fraud", files, tally)
+    assert {file["status"] for file in answer["files"]} <= {"present", "received"}
+    assert tally.done["upload"] == tally.total["upload"]
+    assert tally.most["upload"] <= max(tally.total["upload"], sum(file.size for file in files))
+    return tally
+
+
+def test_it_works(
+    stand_in: StandIn, connection: Connection, files: list[HashedFile], contents: dict[str, bytes]
+) -> None:
+    send(connection, files)
+    assert stand_in.arrived() == sent(contents)
+    assert stand_in.count("PUT", "/store/") == 5 + 2 + 1 + 1
+    assert stand_in.count("POST", "/parts") == 1
+    assert stand_in.count("POST", "/complete") == 1
+    assert all("authorization" not in asked.headers for asked in stand_in.asked if "/store/" in asked.path)
+
+
+def test_what_the_namespace_holds_is_not_sent(
+    stand_in: StandIn, connection: Connection, files: list[HashedFile], contents: dict[str, bytes]
+) -> None:
+    stand_in.held = {hashlib.sha256(contents["big"]).hexdigest()}
+    assert send(connection, files).total["upload"] == sum(map(len, contents.values())) - len(contents["big"])
+    assert "big" not in stand_in.arrived()
+
+
+def test_parts_of_another_size_than_hashed_with(
+    stand_in: StandIn, connection: Connection, files: list[HashedFile], contents: dict[str, bytes]
+) -> None:
+    stand_in.part_size = 50 * KIB
+    send(connection, files)
+    assert stand_in.arrived() == sent(contents)
+
+
+def test_parts_received_before_are_not_sent_again(
+    stand_in: StandIn, connection: Connection, files: list[HashedFile], contents: dict[str, bytes]
+) -> None:
+    index = [file.path for file in files].index("big")
+    edge = [file.path for file in files].index("edge")
+    stand_in.received_before = {index: [1, 3], edge: [1, 2]}
+    for number in (1, 3):
+        stand_in.parts[index, number] = contents["big"][(number - 1) * 64 * KIB : number * 64 * KIB]
+    for number in (1, 2):
+        stand_in.parts[edge, number] = contents["edge"][(number - 1) * 64 * KIB : number * 64 * KIB]
+    send(connection, files)
+    assert stand_in.arrived() == sent(contents)
+    assert stand_in.count("PUT", f"/store/{index}/") == 3
+    assert stand_in.count("PUT", f"/store/{edge}/") == 0
+
+
+def test_many_small_files_share_their_calls(
+    stand_in: StandIn, connection: Connection, tmp_path: Path
+) -> None:
+    folder = tmp_path / "many"
+    folder.mkdir()
+    for number in range(450):
+        (folder / f"{number:03}").write_bytes(str(number).encode())
+    send(connection, hash_files(scan(folder), Tally()))
+    assert len(stand_in.arrived()) == 450
+    assert stand_in.count("POST", "/parts") == 3
+    assert stand_in.count("POST", "/complete") <= 6
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        Answer.s3_error(503, "SlowDown"),
+        Answer.s3_error(500, "InternalError"),
+        Answer.s3_error(400, "BadDigest"),
+        Answer(reset=True),
+        Answer(200, b"x" * 10, cut=5),
+    ],
+)
+def test_what_may_pass_is_sent_again(
+    stand_in: StandIn,
+    connection: Connection,
+    files: list[HashedFile],
+    contents: dict[str, bytes],
+    fault: Answer,
+) -> None:
+    stand_in.fail("PUT", "/store/", fault, times=3)
+    send(connection, files)
+    assert stand_in.arrived() == sent(contents)
+
+
+def test_an_expired_address_is_asked_for_anew(
+    stand_in: StandIn, connection: Connection, files: list[HashedFile], contents: dict[str, bytes]
+) -> None:
+    """Addresses of the first batch have all expired, as after a laptop slept."""
+    first: set[str] = set()
+
+    def expired(asked: Asked) -> Answer | None:
+        if "/store/" not in asked.path:
+            return None
+        first.add(asked.query["asked"][0]) if not first else None
+        return Answer.s3_error(403, "AccessDenied") if asked.query["asked"][0] in first else None
+
+    stand_in.faults.append(expired)
+    send(connection, files)
+    assert stand_in.arrived() == sent(contents)
+    assert stand_in.count("POST", "/parts") == 1 + 9
+
+
+def test_addresses_that_are_always_refused_are_an_error(
+    stand_in: StandIn, connection: Connection, files: list[HashedFile]
+) -> None:
+    stand_in.fail("PUT", "/store/", Answer.s3_error(403, "SignatureDoesNotMatch"), times=999)
+    with pytest.raises(store.StoreRefused, match="SignatureDoesNotMatch"):
+        send(connection, files)
+
+
+def test_a_store_out_of_reach_is_gone_round(
+    stand_in: StandIn,
+    connection: Connection,
+    files: list[HashedFile],
+    contents: dict[str, bytes],
+    nobody: str,
+) -> None:
+    stand_in.store = nobody
+    send(connection, files)
+    assert stand_in.arrived() == sent(contents)
+    puts = [asked for asked in stand_in.asked if asked.method == "PUT"]
+    assert len(puts) == 4
+    assert all("idempotency-key" not in asked.headers for asked in puts)
+
+
+def test_a_store_that_breaks_down_is_gone_round(
+    stand_in: StandIn, connection: Connection, files: list[HashedFile], contents: dict[str, bytes]
+) -> None:
+    stand_in.fail("PUT", "/store/0/3", Answer.s3_error(500, "InternalError"), times=999)
+    stand_in.fail("PUT", "/content", Answer(502), times=1)
+    assert files[0].path == "big"
+    send(connection, files)
+    assert stand_in.arrived() == sent(contents)
+
+
+def test_a_file_that_changes_meanwhile_stops_it(
+    stand_in: StandIn, connection: Connection, files: list[HashedFile], tmp_path: Path
+) -> None:
+    (tmp_path / "model" / "edge").write_bytes(b"other")
+    with pytest.raises(FileChanged, match="'edge' changed"):
+        send(connection, files)
+    assert "edge" not in stand_in.arrived()
+
+
+def test_a_refusal_of_the_server_stops_it(
+    stand_in: StandIn, connection: Connection, files: list[HashedFile]
+) -> None:
+    stand_in.fail("POST", "/parts", Answer.problem(404, "not-found", "The upload has expired."))
+    with pytest.raises(NotFound, match="expired"):
+        send(connection, files)

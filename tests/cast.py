@@ -1,4 +1,4 @@
-"""The named cast: people with their roles in a fresh namespace, so that every test can ask "and the stranger?"."""
+"""The named cast: people with their roles in a fresh namespace, so a test can ask "and the stranger?"."""
 
 from __future__ import annotations
 

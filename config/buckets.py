@@ -37,7 +37,7 @@ def client_for(endpoint: str, key: str, secret: str, region: str) -> S3Client:
 
 
 def make_buckets(client: S3Client, names: Iterable[str], patience: float = 60.0) -> list[str]:
-    """Create the missing buckets and write to each; the names created. Waits up to `patience` s for the store.
+    """Create the missing buckets, write to each, and say which were created. Waits `patience` s at most.
 
     A store that was just started, or killed, answers before its first write can succeed.
     """

@@ -1,7 +1,7 @@
 """What the runtime role may do, granted anew at the end of every migrate.
 
-It reads and writes rows, and no more: no tables of its own, no TRUNCATE, and on immutable tables neither UPDATE nor
-DELETE. The owner keeps the rest, and no server process logs in as the owner.
+It reads and writes rows, and no more: no tables of its own, no TRUNCATE, and on immutable tables neither
+UPDATE nor DELETE. The owner keeps the rest, and no server process logs in as the owner.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ HISTORY = "django_migrations"
 
 
 def statements(role: str, immutable: list[str]) -> Iterator[sql.Composed]:
-    """The grants for `role`, in order; run as the owner, for default privileges are those of who runs them."""
+    """The grants for `role`, in order. Run as the owner: default privileges are those of who runs them."""
 
     def say(text: str, **names: str) -> sql.Composed:
         return sql.SQL(text).format(  # type: ignore[arg-type]  # every text below is a literal
@@ -29,7 +29,9 @@ def statements(role: str, immutable: list[str]) -> Iterator[sql.Composed]:
     yield say("REVOKE ALL ON ALL TABLES IN SCHEMA public FROM {role}")
     yield say("GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {role}")
     yield say("GRANT USAGE, SELECT ON ALL SEQUENCES IN SCHEMA public TO {role}")
-    yield say("ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO {role}")
+    yield say(
+        "ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO {role}"
+    )
     yield say("ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT USAGE, SELECT ON SEQUENCES TO {role}")
     yield say("REVOKE INSERT, UPDATE, DELETE ON {table} FROM {role}", table=HISTORY)
     for table in immutable:  # after the blanket grant, and in its transaction

@@ -12,7 +12,7 @@ import socket
 from collections.abc import Mapping
 from pathlib import Path
 
-# Below the kernel's ephemeral range: an outgoing connection cannot take the port of a service being restarted.
+# Below the kernel's ephemeral range: no outgoing connection takes the port of a service that restarts.
 PORTS = range(20000, 32000)
 RUN_FILE = "run.env"
 
@@ -105,6 +105,10 @@ class Home:
         if any(kept.get(name) != port for name, port in chosen.items()):
             self._write("ports.json", {**kept, **chosen})
         return [chosen[name] for name in names]
+
+    def known_ports(self) -> dict[str, int]:
+        """The ports of the last start, by name."""
+        return {name: port for name, port in self._read("ports.json").items() if isinstance(port, int)}
 
     def write_run_file(self, values: Mapping[str, str]) -> None:
         """Leave the settings of the running stack for other shells (0600)."""

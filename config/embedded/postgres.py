@@ -36,7 +36,7 @@ def wheel_folder(package: str) -> Path:
 
 
 class Postgres:
-    """A server of our own with two roles: `assay_owner` migrates, `assay_app` is what the processes log in as.
+    """A server of our own with two roles: `assay_owner` migrates, the processes log in as `assay_app`.
 
     `durable=False` (tests) trades safety at power loss for speed.
     """
@@ -144,7 +144,15 @@ class Postgres:
         write_private(password, self.home.secret("postgres:postgres", 24) + "\n")
         if self.account:
             os.chown(password, self.account.uid, self.account.gid)
-        argv: list[str | Path] = [programs / "initdb", "-D", data, "-U", "postgres", "-k", "--auth=scram-sha-256"]
+        argv: list[str | Path] = [
+            programs / "initdb",
+            "-D",
+            data,
+            "-U",
+            "postgres",
+            "-k",
+            "--auth=scram-sha-256",
+        ]
         argv += [f"--pwfile={password}", "--encoding=UTF8", "--locale=C"]
         argv += ["--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
         done = self._run(argv if self.durable else [*argv, "--no-sync"])
@@ -187,7 +195,9 @@ class Postgres:
                     connection.execute(sql.SQL("CREATE ROLE {}").format(name))
                 secret = sql.Literal(self.home.secret(f"postgres:{role}", 24))
                 connection.execute(
-                    sql.SQL("ALTER ROLE {} LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE PASSWORD {}").format(name, secret)
+                    sql.SQL("ALTER ROLE {} LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE PASSWORD {}").format(
+                        name, secret
+                    )
                 )
             if not connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [DATABASE]).fetchone():
                 self.create_database(connection, DATABASE)

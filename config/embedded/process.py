@@ -125,11 +125,15 @@ class Child:
         """Return when `ready()` is true. Raises ChildFailed when the process ends first or time is up."""
         deadline = time.monotonic() + timeout
         while not ready():
-            if not self.running:
-                raise ChildFailed(f"{self.name} ended with {self.exit_code}.\n{self.last_lines()}")
-            if time.monotonic() > deadline:
-                raise ChildFailed(f"{self.name} was not ready after {timeout:.0f} s.\n{self.last_lines()}")
+            self.check_alive(time.monotonic() < deadline)
             time.sleep(every)
+
+    def check_alive(self, in_time: bool = True) -> None:
+        """Raise ChildFailed, with the end of its log, when it has ended or its time to get ready is up."""
+        if not self.running:
+            raise ChildFailed(f"{self.name} ended with {self.exit_code}.\n{self.last_lines()}")
+        if not in_time:
+            raise ChildFailed(f"{self.name} did not get ready in time.\n{self.last_lines()}")
 
     def signal(self, number: signal.Signals) -> None:
         if self._process is not None and self.running:
@@ -177,8 +181,8 @@ class Child:
 def end_orphan(pid_file: Path, patience: float = 8.0) -> None:
     """Wait until the process named in `pid_file` has ended; kill it when it takes longer than `patience` s.
 
-    After our own kill -9 the children are told by the kernel and need a moment: two servers over one data folder
-    would harm it.
+    After our own kill -9 the kernel tells the children, who need a moment: two servers over one data
+    folder would harm it.
     """
     try:
         pid, started = (int(part) for part in pid_file.read_text().split())

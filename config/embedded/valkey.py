@@ -14,7 +14,7 @@ from config.embedded.process import Child
 
 
 class Valkey:
-    """A broker on loopback with a password; every write is in its append-only file, so a kill loses nothing."""
+    """A broker on loopback with a password, and an append-only file: a kill loses nothing."""
 
     name = "broker"
 
@@ -38,7 +38,11 @@ class Valkey:
         }
         write_private(configuration, "".join(f"{name} {value}\n" for name, value in lines.items()))
         self.child = Child(
-            self.name, [_program(), configuration], log=self.home.log(self.name), cwd=folder, env={"LANG": "C.UTF-8"}
+            self.name,
+            [_program(), configuration],
+            log=self.home.log(self.name),
+            cwd=folder,
+            env={"LANG": "C.UTF-8"},
         )
         self.child.start()
         return self.child

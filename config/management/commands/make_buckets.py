@@ -10,7 +10,9 @@ from config.buckets import client_for, make_buckets
 
 
 class Command(BaseCommand):
-    help = "Create the buckets for artifacts (hot and cold) and attachments, and prove that they can be written."
+    help = (
+        "Create the buckets for artifacts (hot and cold) and attachments, and prove that they can be written."
+    )
     requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -18,7 +20,10 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         client = client_for(
-            settings.S3_ENDPOINT_URL, settings.S3_ACCESS_KEY_ID, settings.S3_SECRET_ACCESS_KEY, settings.S3_REGION
+            settings.S3_ENDPOINT_URL,
+            settings.S3_ACCESS_KEY_ID,
+            settings.S3_SECRET_ACCESS_KEY,
+            settings.S3_REGION,
         )
         try:
             created = make_buckets(client, settings.S3_BUCKETS.values(), options["wait"])

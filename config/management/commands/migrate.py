@@ -1,4 +1,4 @@
-"""`manage.py migrate`: Django's, as the owner role, followed by the runtime role's grants and the permissions."""
+"""`manage.py migrate`: Django's, as the owner role, then the runtime role's grants and the permissions."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ from registry.actions.roles import sync_permissions
 
 
 class Command(migrate.Command):
-    help = f"{migrate.Command.help} Runs as the owner role (DATABASE_OWNER_URL), then grants the runtime role its rights."
+    help = f"{migrate.Command.help} Runs as the owner, then grants the runtime role its rights."
 
     def handle(self, *args: Any, **options: Any) -> None:
         owner = settings.DATABASE_OWNER
@@ -26,7 +26,9 @@ class Command(migrate.Command):
         if owner["USER"] == runtime_role:
             raise CommandError("DATABASE_OWNER_URL and DATABASE_URL name the same role: they must be two.")
         connection.close()
-        connection.settings_dict.update({key: owner[key] for key in ("USER", "PASSWORD", "HOST", "PORT", "NAME")})
+        connection.settings_dict.update(
+            {key: owner[key] for key in ("USER", "PASSWORD", "HOST", "PORT", "NAME")}
+        )
         super().handle(*args, **options)
         if options["plan"] or options["check_unapplied"]:
             return

@@ -1,0 +1,1 @@
+"""What `manage.py doctor` tests: every dependency, by using it the way Assay does."""

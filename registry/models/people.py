@@ -107,7 +107,7 @@ class ServiceToken(models.Model):
 
     @staticmethod
     def digest_of(secret: str) -> str:
-        """How a token is stored: sha256, hex. It holds 256 random bits, so no salt or stretching is needed."""
+        """How a token is stored: sha256, hex. It holds 256 random bits: no salt or stretching is needed."""
         return hashlib.sha256(secret.encode()).hexdigest()
 
 

@@ -15,7 +15,7 @@ from django.db import models
 from pgtrigger import compiler
 
 
-class _AlwaysSql(compiler.UpsertTriggerSql):  # type: ignore[misc]  # pgtrigger ships no types
+class AlwaysSql(compiler.UpsertTriggerSql):  # type: ignore[misc]  # pgtrigger ships no types
     def get_template(self) -> str:
         return """
             CREATE OR REPLACE FUNCTION {pgid}() RETURNS TRIGGER AS $$ {declare} BEGIN {func} END; $$
@@ -34,7 +34,7 @@ class Always(pgtrigger.Trigger):  # type: ignore[misc]  # pgtrigger ships no typ
     def compile(self, model: type[models.Model]) -> compiler.Trigger:
         made = super().compile(model)
         return compiler.Trigger(
-            name=made.name, sql=_AlwaysSql(**{**made.sql.kwargs, "table": model._meta.db_table})
+            name=made.name, sql=AlwaysSql(**{**made.sql.kwargs, "table": model._meta.db_table})
         )
 
 
@@ -85,10 +85,9 @@ class Fixed(Always):
     def get_func(self, model: type[models.Model]) -> str:
         old = ", ".join(f"OLD.{c}" for c in self.columns)
         new = ", ".join(f"NEW.{c}" for c in self.columns)
+        refusal = refuse(self.constraint, f"{model._meta.db_table} % is sealed", f"OLD.{model._meta.pk.column}")
         return (
-            f"IF ({self.once}) AND ROW({old}) IS DISTINCT FROM ROW({new}) THEN "
-            f"{refuse(self.constraint, f'{model._meta.db_table} % is sealed', 'OLD.' + str(model._meta.pk.column))} "
-            "END IF; RETURN NEW;"
+            f"IF ({self.once}) AND ROW({old}) IS DISTINCT FROM ROW({new}) THEN {refusal} END IF; RETURN NEW;"
         )
 
 
@@ -106,13 +105,13 @@ class LegalEdges(Always):
         super().__init__(**kwargs)
 
     def get_func(self, model: type[models.Model]) -> str:
-        column = self.column
+        old, new = f"OLD.{self.column}", f"NEW.{self.column}"
+        said = f"{model._meta.db_table}: {self.column}"
         pairs = ", ".join(f"('{a}','{b}')" for a, b in self.edges)
         born = ", ".join(f"'{state}'" for state in self.born)
         return (
-            f"IF TG_OP = 'INSERT' THEN IF NEW.{column} NOT IN ({born}) THEN "
-            f"{refuse('legal_edges', f'{model._meta.db_table} cannot be born with {column} %', f'NEW.{column}')} END IF; "
-            f"ELSIF OLD.{column} IS DISTINCT FROM NEW.{column} AND (OLD.{column}, NEW.{column}) NOT IN ({pairs}) THEN "
-            f"{refuse('legal_edges', f'{model._meta.db_table}: {column} cannot go from % to %', f'OLD.{column}', f'NEW.{column}')} "
-            "END IF; RETURN NEW;"
+            f"IF TG_OP = 'INSERT' THEN IF {new} NOT IN ({born}) THEN "
+            f"{refuse('legal_edges', f'{said} cannot begin as %', new)} END IF; "
+            f"ELSIF {old} IS DISTINCT FROM {new} AND ({old}, {new}) NOT IN ({pairs}) THEN "
+            f"{refuse('legal_edges', f'{said} cannot go from % to %', old, new)} END IF; RETURN NEW;"
         )

@@ -12,7 +12,7 @@ TYPED := config registry lineage lifecycle protocols console tests manage.py cli
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_ROOT_USER_ACTION := ignore
 
-PIP_INSTALL = $(BIN)/python -m pip install --quiet --progress-bar off $(if $(wildcard wheelhouse/*),--no-index --find-links wheelhouse)
+PIP_INSTALL = $(BIN)/python -m pip install -qq --progress-bar off $(if $(wildcard wheelhouse/*),--no-index --find-links wheelhouse)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -72,7 +72,7 @@ lock: ## resolve the dependencies anew (needs uv); what is locked stays unless U
 wheelhouse: ## fill wheelhouse/ with every wheel this platform needs, to install where there is no package index
 	@echo "Downloading the locked wheels for this platform into wheelhouse/."
 	@mkdir -p wheelhouse
-	@$(PYTHON) -m pip download --quiet --progress-bar off --only-binary :all: --require-hashes -r requirements.lock -d wheelhouse
+	@$(PYTHON) -m pip download -qq --progress-bar off --only-binary :all: --require-hashes -r requirements.lock -d wheelhouse
 	@echo "wheelhouse/: $$(ls wheelhouse | wc -l) files, $$(du -sh wheelhouse | cut -f1). Copy it beside the checkout's Makefile on the other machine and run make there."
 
 bench-%: $(INSTALLED) ## run one benchmark (tests/benchmarks/NAME.py): one JSON line a figure

@@ -31,7 +31,7 @@ def point(
     The caller holds the model's row lock, in a transaction. Pointing where it points already changes nothing.
     """
     now = at or timezone.now()
-    alias = Alias.objects.select_related("version").filter(model=model, name=name).first()
+    alias: Alias | None = Alias.objects.select_related("version").filter(model=model, name=name).first()
     before = alias.version if alias else None
     if alias and before and before.pk == version.pk and alias.protected == protected:
         return alias
@@ -40,7 +40,7 @@ def point(
     alias.version, alias.protected, alias.moved_at = version, protected, now
     alias.save()
     _moved(model, name, before, version, by, reason, now)
-    return alias  # type: ignore[no-any-return]
+    return alias
 
 
 def take_away(
@@ -52,7 +52,7 @@ def take_away(
     at: datetime | None = None,
 ) -> bool:
     """Remove the alias, and write that. False: there was none. The caller holds the model's row lock."""
-    alias = Alias.objects.select_related("version").filter(model=model, name=name).first()
+    alias: Alias | None = Alias.objects.select_related("version").filter(model=model, name=name).first()
     if alias is None:
         return False
     alias.delete()

@@ -6,17 +6,23 @@ import base64
 import json
 from collections.abc import Callable, Sequence
 from typing import Any
-from urllib.parse import urlencode
 
+from django.core.exceptions import ValidationError
 from django.db.models import Model, Q, QuerySet
 from django.utils.dateparse import parse_datetime
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from registry.errors import InvalidInput
+from registry.http.parsing import check_text
 
 DEFAULT_LIMIT = 50
 MOST = 200
+
+
+def not_ours() -> InvalidInput:
+    """The refusal of a cursor."""
+    return InvalidInput("This cursor is not one of ours: take it from `next`.", field="cursor")
 
 
 def limit_of(request: Request) -> int:
@@ -43,14 +49,16 @@ def page(
     fields = [name.lstrip("-") for name in order]
     descending = order[0].startswith("-")
     if cursor := request.query_params.get("cursor"):
-        rows = rows.filter(_after(fields, _decode(cursor, len(fields)), descending))
+        values = decode(cursor, len(fields))
+        try:
+            rows = rows.filter(_after(fields, values, descending))
+        except (ValueError, TypeError, OverflowError, ValidationError):
+            raise not_ours() from None
     found: list[Model] = list(rows.order_by(*order)[: limit + 1])
     following = None
     if len(found) > limit:
         found.pop()
-        last = [_plain(getattr(found[-1], name)) for name in fields]
-        query = {**request.query_params.dict(), "cursor": _encode(last), "limit": limit}
-        following = request.build_absolute_uri(f"{request.path}?{urlencode(query)}")
+        following = next_page(request, [_plain(getattr(found[-1], name)) for name in fields], limit)
     if prepare:
         prepare(found)
     return Response({"results": [show(row) for row in found], "next": following})
@@ -66,6 +74,14 @@ def _after(fields: list[str], values: list[Any], descending: bool) -> Q:
     return condition
 
 
+def next_page(request: Request, last: list[str], limit: int) -> str:
+    """The address of the page that begins after the row whose order values are `last`."""
+    # Every value of a repeated parameter stays: `?ref=a&ref=b`.
+    query = request.query_params.copy()
+    query["cursor"], query["limit"] = _encode(last), str(limit)
+    return request.build_absolute_uri(f"{request.path}?{query.urlencode()}")
+
+
 def _plain(value: Any) -> Any:
     return value.isoformat() if hasattr(value, "isoformat") else str(value)
 
@@ -74,7 +90,8 @@ def _encode(values: list[Any]) -> str:
     return base64.urlsafe_b64encode(json.dumps(values).encode()).decode().rstrip("=")
 
 
-def _decode(cursor: str, length: int) -> list[Any]:
+def decode(cursor: str, length: int) -> list[Any]:
+    """The order values in a cursor. Raises InvalidInput when it is not one of ours."""
     try:
         values = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
         if (
@@ -83,6 +100,8 @@ def _decode(cursor: str, length: int) -> list[Any]:
             or not all(isinstance(v, str) for v in values)
         ):
             raise ValueError
+        for value in values:
+            check_text(value)
         return [parse_datetime(v) or v if "T" in v else v for v in values]
-    except (ValueError, TypeError):
-        raise InvalidInput("This cursor is not one of ours: take it from `next`.", field="cursor") from None
+    except (ValueError, TypeError, RecursionError, InvalidInput):
+        raise not_ours() from None

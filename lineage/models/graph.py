@@ -93,20 +93,30 @@ class Node(AppendOnlyModel):
 class NoCycle(Always):
     """Refuses an edge that would close a circle, under concurrent inserts too.
 
-    A node made in this transaction is invisible to others, so nobody else can be adding edges at it; only
-    when both ends were there before is the lock on the whole graph taken.
+    A node made in this very transaction is invisible to others: while edges only leave it, or only enter it, no
+    circle can run through it, and no lock is needed. Any other edge takes the lock on the whole graph, so that
+    what is looked at holds until the commit; an old snapshot would not show it, so it is refused.
     """
 
     name = "no_cycle"
     when = pgtrigger.Before
     operation = pgtrigger.Insert
-    declare: ClassVar = [("fresh", "boolean")]
+    declare: ClassVar = [("ours", "text"), ("alone", "boolean")]
 
     def get_func(self, model: type[models.Model]) -> str:
         return f"""
-            SELECT bool_or(xmin::text = (pg_current_xact_id()::text::numeric % 4294967296)::text) INTO fresh
-                FROM lineage_node WHERE id IN (NEW.from_node_id, NEW.to_node_id);
-            IF NOT coalesce(fresh, false) THEN
+            ours := (pg_current_xact_id()::text::numeric % 4294967296)::text;
+            SELECT bool_or(
+                CASE WHEN n.id = NEW.to_node_id
+                    THEN NOT EXISTS (SELECT 1 FROM lineage_edge e WHERE e.from_node_id = n.id)
+                    ELSE NOT EXISTS (SELECT 1 FROM lineage_edge e WHERE e.to_node_id = n.id) END
+            ) INTO alone
+                FROM lineage_node n
+                WHERE n.id IN (NEW.from_node_id, NEW.to_node_id) AND n.xmin::text = ours;
+            IF NOT coalesce(alone, false) THEN
+                IF current_setting('transaction_isolation') = 'repeatable read' THEN
+                    {refuse("no_cycle", "edges are not added in a repeatable read transaction")}
+                END IF;
                 PERFORM pg_advisory_xact_lock(hashtext('lineage_edge'));
             END IF;
             IF NEW.from_node_id = NEW.to_node_id OR EXISTS (

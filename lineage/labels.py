@@ -1,0 +1,110 @@
+"""What the nodes of a graph are called, in a number of queries that does not grow with the graph."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+from lineage.models import DatasetVersion, LoggedModel, Node, Run
+from registry.models import ModelVersion, Principal
+
+RESTRICTED = "restricted"
+
+
+@dataclass(frozen=True)
+class Label:
+    """A node in words. `kind` is that of the node, or `restricted` where the caller may not look."""
+
+    kind: str
+    label: str
+    detail: dict[str, Any] = field(default_factory=dict)
+
+
+def labels_of(nodes: Iterable[UUID], principal: Principal) -> dict[UUID, Label]:
+    """A label for each node that the principal may see; the others are missing from the answer."""
+    kinds: dict[str, list[UUID]] = {}
+    seen = Node.objects.visible_to(principal).filter(pk__in=list(nodes)).values_list("kind", "pk")
+    for kind, key in seen:
+        kinds.setdefault(kind, []).append(key)
+    named: dict[UUID, Label] = {}
+    for kind, keys in kinds.items():
+        named.update(_NAMED[kind](keys))
+    return named
+
+
+def _time(at: datetime | None) -> str | None:
+    return None if at is None else at.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+def _runs(keys: Collection[UUID]) -> dict[UUID, Label]:
+    return {
+        run.pk: Label(
+            Node.Kind.RUN.value,
+            str(run),
+            {
+                "experiment": run.experiment.name,
+                "status": run.status,
+                "started_at": _time(run.started_at),
+                "created_by": run.created_by.get_username(),
+                "commit": (run.code or {}).get("commit") or None,
+            },
+        )
+        for run in Run.objects.filter(pk__in=keys).select_related("experiment", "created_by")
+    }
+
+
+def _datasets(keys: Collection[UUID]) -> dict[UUID, Label]:
+    return {
+        version.pk: Label(
+            Node.Kind.DATASET_VERSION.value,
+            version.dataset.name,
+            {
+                "digest": version.digest,
+                "rows": version.rows,
+                "columns": version.columns,
+                "size": version.size,
+                "produced": version.produced_by_id is not None,
+            },
+        )
+        for version in DatasetVersion.objects.filter(pk__in=keys).select_related("dataset")
+    }
+
+
+def _versions(keys: Collection[UUID]) -> dict[UUID, Label]:
+    rows = ModelVersion.objects.filter(pk__in=keys).select_related("model__namespace", "manifest")
+    return {version.pk: version_label(version) for version in rows}
+
+
+def version_label(version: ModelVersion) -> Label:
+    """The label of a model version, read with its model, namespace and manifest."""
+    digest = version.manifest.digest
+    return Label(
+        Node.Kind.MODEL_VERSION.value,
+        version.reference,
+        {
+            "stage": version.stage,
+            "status": version.status,
+            "digest": f"sha256:{digest}" if digest else None,
+            "created_at": _time(version.created_at),
+        },
+    )
+
+
+def _logged(keys: Collection[UUID]) -> dict[UUID, Label]:
+    return {
+        model.pk: Label(
+            Node.Kind.LOGGED_MODEL.value, model.name, {"type": model.model_type, "status": model.status}
+        )
+        for model in LoggedModel.objects.filter(pk__in=keys)
+    }
+
+
+_NAMED: dict[str, Callable[[Collection[UUID]], dict[UUID, Label]]] = {
+    Node.Kind.RUN.value: _runs,
+    Node.Kind.DATASET_VERSION.value: _datasets,
+    Node.Kind.MODEL_VERSION.value: _versions,
+    Node.Kind.LOGGED_MODEL.value: _logged,
+}

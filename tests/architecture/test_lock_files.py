@@ -56,12 +56,12 @@ def declared(*extras: str) -> list[Requirement]:
 
 def missing(wanted: list[Requirement], entries: list[Locked]) -> list[str]:
     """The requirements that no entry meets on this Python."""
-    environment = {**default_environment(), "extra": ""}
+    environment = {name: str(value) for name, value in default_environment().items()}
 
     def met(requirement: Requirement) -> bool:
         return any(
             canonicalize_name(entry.requirement.name) == canonicalize_name(requirement.name)
-            and (entry.requirement.marker is None or entry.requirement.marker.evaluate(dict(environment)))
+            and (entry.requirement.marker is None or entry.requirement.marker.evaluate(environment))
             and all(requirement.specifier.contains(pin.version) for pin in entry.requirement.specifier)
             for entry in entries
         )

@@ -43,7 +43,8 @@ class Directive:
 def parse(text: str) -> Directive:
     """The configuration as one directive that holds everything. Raises ValueError where it does not close."""
     root = Directive(["(file)"])
-    stack, words = [root], []
+    stack = [root]
+    words: list[str] = []
     for match in TOKEN.finditer(text):
         token = match[0]
         if token.startswith("#"):

@@ -26,8 +26,10 @@ from assay.errors import (
     Unreachable,
     VersionFailed,
 )
+from assay.tracking import ActiveRun, current_run, run, track
 
 __all__ = [
+    "ActiveRun",
     "AssayError",
     "Client",
     "Conflict",
@@ -52,4 +54,7 @@ __all__ = [
     "Verification",
     "Version",
     "VersionFailed",
+    "current_run",
+    "run",
+    "track",
 ]

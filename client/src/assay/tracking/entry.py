@@ -1,0 +1,80 @@
+"""What was started: the entry point, its file, the command line, and whether Git holds the code that ran."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from assay.tracking.git import Repository
+
+_NOT_PROJECT = re.compile(r"(?:^|/)(?:site-packages|dist-packages|\.venv|venv|node_modules|\.tox|\.nox)/")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """`name` is module:function, script.py:function, or a script; `file` is None in a notebook or a shell."""
+
+    name: str
+    file: Path | None
+
+    @property
+    def folder(self) -> Path:
+        """Where to look for the repository."""
+        return self.file.parent if self.file is not None else Path.cwd()
+
+
+def of_function(function: Callable[..., Any]) -> Entry:
+    code = getattr(function, "__code__", None)
+    file = _file(getattr(code, "co_filename", ""))
+    module = function.__module__
+    if module == "__main__":
+        main = sys.modules.get("__main__")
+        spec = getattr(main, "__spec__", None)
+        module = spec.name if spec is not None else (file.name if file else "notebook")
+    return Entry(f"{module}:{function.__qualname__}", file)
+
+
+def of_frame(frame: FrameType | None) -> Entry:
+    file = _file(frame.f_code.co_filename if frame is not None else "")
+    return Entry(file.name if file else "notebook", file)
+
+
+def shown(entry: Entry, repository: Repository | None) -> str:
+    """The entry point's name; a script by its path in the repository."""
+    if entry.file is None or repository is None or not entry.name.startswith(entry.file.name):
+        return entry.name
+    try:
+        inside = entry.file.resolve().relative_to(repository.root.resolve())
+    except ValueError:
+        return entry.name
+    return inside.as_posix() + entry.name[len(entry.file.name) :]
+
+
+def command() -> list[str]:
+    """The command line of this process as it was typed, the interpreter by its name only."""
+    arguments = list(getattr(sys, "orig_argv", None) or sys.argv)
+    return [os.path.basename(arguments[0]), *arguments[1:]] if arguments else []
+
+
+def not_in_git(entry: Entry, repository: Repository) -> Iterator[str]:
+    """Code of the project that ran and that no commit holds, as paths in the repository."""
+    root = os.path.realpath(repository.root) + os.sep
+    files = {getattr(module, "__file__", None) for module in list(sys.modules.values())}
+    if entry.file is not None:
+        files.add(str(entry.file))
+    for file in sorted(file for file in files if isinstance(file, str)):
+        real = os.path.realpath(file)
+        inside = real[len(root) :]
+        if real.startswith(root) and not _NOT_PROJECT.search(inside) and inside not in repository.tracked:
+            yield inside
+
+
+def _file(name: str) -> Path | None:
+    path = Path(name)
+    return path.absolute() if name and not name.startswith("<") and path.is_file() else None

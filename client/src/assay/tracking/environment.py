@@ -1,0 +1,96 @@
+"""The environment that a run ran in: interpreter, system, packages, hardware, container image."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import platform
+import re
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+# What of a process's variables says how it computes. No other variable is sent.
+ALLOWED_VARIABLES = (
+    "CUBLAS_WORKSPACE_CONFIG", "CUDA_VISIBLE_DEVICES", "MKL_NUM_THREADS", "NVIDIA_VISIBLE_DEVICES", "OMP_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS", "PYTHONHASHSEED", "RANK", "TF_DETERMINISTIC_OPS", "WORLD_SIZE",
+)  # fmt: skip
+
+
+def facts() -> dict[str, Any]:
+    """The `environment` of a run, as it is sent. An image digest is known only when the pipeline sets it."""
+    return {
+        "image_digest": os.environ.get("ASSAY_IMAGE_DIGEST", ""),
+        "python": f"{platform.python_implementation()} {platform.python_version()}",
+        "os": operating_system(),
+        "packages": packages(),
+        "hardware": hardware(),
+    }
+
+
+def packages() -> dict[str, str]:
+    """Installed distributions by their normalised name. The first on the path is the one that is imported."""
+    found: dict[str, str] = {}
+    for distribution in importlib.metadata.distributions():
+        name = distribution.metadata["Name"]
+        if name:
+            found.setdefault(re.sub(r"[-_.]+", "-", name).lower(), distribution.version)
+    return dict(sorted(found.items()))
+
+
+def operating_system() -> str:
+    try:
+        name = platform.freedesktop_os_release().get("PRETTY_NAME", "")
+    except OSError:
+        name = ""
+    system = f"{platform.system()} {platform.release()} {platform.machine()}"
+    return f"{name} ({system})" if name else system
+
+
+def hardware() -> dict[str, Any]:
+    """Processor, memory in bytes, GPUs; the variables that say how they are used."""
+    cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 0
+    answer: dict[str, Any] = {"cpu": _cpu_model(), "cpus": cpus, "memory": _memory(), "gpus": _gpus()}
+    variables = {name: os.environ[name] for name in ALLOWED_VARIABLES if name in os.environ}
+    if variables:
+        answer["variables"] = variables
+    return answer
+
+
+def _cpu_model() -> str:
+    try:
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    except OSError:
+        pass  # not Linux
+    return platform.processor() or platform.machine()
+
+
+def _memory() -> int:
+    """What the machine has, or what the container may use."""
+    try:
+        installed = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, OSError, ValueError):
+        return 0
+    try:
+        limit = int(Path("/sys/fs/cgroup/memory.max").read_text(encoding="ascii"))
+    except (OSError, ValueError):  # no cgroup, or "max"
+        return installed
+    return min(installed, limit)
+
+
+def _gpus() -> list[dict[str, str]]:
+    program = shutil.which("nvidia-smi")
+    if program is None:
+        return []
+    query = [program, "--query-gpu=name,memory.total,driver_version", "--format=csv,noheader"]
+    try:
+        answer = subprocess.run(
+            query, capture_output=True, text=True, timeout=5, check=True, stdin=subprocess.DEVNULL
+        )
+    except (OSError, subprocess.SubprocessError):
+        return []
+    rows = [[part.strip() for part in line.split(",")] for line in answer.stdout.splitlines() if line.strip()]
+    return [dict(zip(("name", "memory", "driver"), row, strict=False)) for row in rows]

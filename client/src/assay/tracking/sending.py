@@ -1,0 +1,179 @@
+"""Sends what a run logs, in batches, and keeps what could not be sent. Nothing here raises after a run has begun."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol, TypeVar
+
+from assay.answers import Run, Version
+from assay.errors import AssayError, ServerFault, TooManyRequests, Unreachable
+from assay.tracking.datasets import Use
+
+T = TypeVar("T")
+
+BATCH = 500
+SECONDS_BETWEEN = 5.0
+# While the registry is away the training is not made to wait for it at every step.
+SECONDS_AFTER_FAILURE = 60.0
+_MOST_KEPT = 1_000_000
+
+
+class Registry(Protocol):
+    """The calls of `assay.Client` that tracking makes."""
+
+    url: str
+
+    def create_run(self, namespace: str, **facts: Any) -> Run: ...
+
+    def update_run(self, run_id: str, **facts: Any) -> Run: ...
+
+    def log_run(
+        self,
+        run_id: str,
+        *,
+        parameters: Mapping[str, str] | None = None,
+        metrics: Sequence[Mapping[str, Any]] = (),
+        tags: Mapping[str, str] | None = None,
+    ) -> None: ...
+
+    def log_datasets(self, run_id: str, datasets: Sequence[Mapping[str, Any]]) -> None: ...
+
+    def push(  # noqa: PLR0913 - as the client has it
+        self,
+        path: str | os.PathLike[str],
+        model: str,
+        *,
+        run: str | None = None,
+        tags: Mapping[str, str] | None = None,
+        description: str = "",
+        format: str | None = None,
+        schema: object = None,
+        base: Sequence[str] = (),
+        wait: bool = True,
+        timeout: float = 900.0,
+    ) -> Version: ...
+
+
+def is_away(error: BaseException) -> bool:
+    """Whether the registry may answer later. A refusal is an answer."""
+    return isinstance(error, Unreachable | ServerFault | TooManyRequests)
+
+
+class Sender:
+    """The outbox of one run."""
+
+    def __init__(self, client: Registry, run_id: str) -> None:
+        self._client = client
+        self._run = run_id
+        self._lock = threading.RLock()
+        self._parameters: dict[str, str] = {}
+        self._metrics: list[dict[str, Any]] = []
+        self._tags: dict[str, str] = {}
+        self._datasets: list[dict[str, Any]] = []
+        self._finish: dict[str, Any] = {}
+        self._not_before = time.monotonic() + SECONDS_BETWEEN
+        self.refused: list[str] = []
+        self.away: str = ""
+
+    def parameter(self, key: str, value: str) -> None:
+        with self._lock:
+            self._parameters[key] = value
+
+    def metric(self, key: str, value: float, step: int, timestamp: int) -> None:
+        with self._lock:
+            if len(self._metrics) < _MOST_KEPT:
+                self._metrics.append({"key": key, "value": value, "step": step, "timestamp": timestamp})
+
+    def tag(self, key: str, value: str) -> None:
+        with self._lock:
+            self._tags[key] = value
+
+    def datasets(self, uses: Sequence[Use]) -> None:
+        with self._lock:
+            self._datasets.extend(use.facts() for use in uses)
+
+    def flush_if_due(self) -> None:
+        now = time.monotonic()
+        with self._lock:
+            if now < self._not_before and len(self._metrics) < BATCH:
+                return
+            if self.away and now < self._not_before:
+                return
+            self.flush()
+
+    def flush(self) -> bool:
+        """Send what waits. False when some of it still waits."""
+        with self._lock:
+            self.away = ""
+            while not self.away and (self._parameters or self._metrics or self._tags):
+                parameters = dict(list(self._parameters.items())[:BATCH])
+                metrics, tags = self._metrics[:BATCH], dict(self._tags)
+                if self._send(lambda: self._client.log_run(
+                        self._run, parameters=parameters, metrics=metrics, tags=tags)):  # noqa: B023  # fmt: skip
+                    for key in parameters:
+                        del self._parameters[key]
+                    del self._metrics[: len(metrics)]
+                    self._tags.clear()
+            while not self.away and self._datasets:
+                some = self._datasets[:BATCH]
+                if self._send(lambda: self._client.log_datasets(self._run, some)):  # noqa: B023 - called at once
+                    del self._datasets[: len(some)]
+            self._not_before = time.monotonic() + (SECONDS_AFTER_FAILURE if self.away else SECONDS_BETWEEN)
+            return not self.away
+
+    def finish(self, facts: dict[str, Any]) -> bool:
+        """Send what waits and how the run ended. False when the registry is away."""
+        with self._lock:
+            self._finish = facts
+            if self.flush() and self._send(lambda: self._client.update_run(self._run, **facts)):
+                self._finish = {}
+            return not self.away
+
+    def keep(self, model: Path | None = None, facts: Mapping[str, Any] | None = None) -> Path | None:
+        """Write what could not be sent, and a model's files, where they are found again. None when that fails too."""
+        try:
+            folder = unsent_folder() / self._run
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            record = {
+                "run": self._run, "server": self._client.url, "parameters": self._parameters, "metrics": self._metrics,
+                "tags": self._tags, "datasets": self._datasets, "finish": self._finish, "model": dict(facts or {}),
+            }  # fmt: skip
+            if model is not None:
+                target = folder / "model"
+                shutil.rmtree(target, ignore_errors=True)
+                shutil.copytree(model, target) if model.is_dir() else _copy(model, target)
+            (folder / "record.json").write_text(json.dumps(record, indent=2), encoding="utf-8")
+        except OSError:
+            return None
+        return folder
+
+    def _send(self, call: Callable[[], Any]) -> bool:
+        """True when it is done with, sent or refused; `away` is set when it is to be tried again."""
+        try:
+            call()
+        except AssayError as error:
+            if is_away(error):
+                self.away = error.sentence
+                return False
+            self.refused.append(error.sentence)
+        except Exception as error:  # noqa: BLE001 - a bug in sending must not end the training
+            self.refused.append(f"{type(error).__name__}: {error}")
+        return True
+
+
+def unsent_folder() -> Path:
+    """`$XDG_STATE_HOME/assay/unsent`, by default under `~/.local/state`."""
+    home = os.environ.get("XDG_STATE_HOME", "")
+    state = Path(home) if os.path.isabs(home) else Path.home() / ".local" / "state"
+    return state / "assay" / "unsent"
+
+
+def _copy(file: Path, folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    shutil.copy2(file, folder / file.name)

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import functools
 import os
+import signal
 from typing import Any
 
 from celery import Celery
 from celery.contrib.django.task import DjangoTask
+from celery.signals import beat_init, worker_init, worker_process_init
 from django.conf import settings
 from django.db import transaction
+
+from config.embedded.process import die_with_parent
+from config.startup import refuse_powerful_role
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
@@ -56,7 +61,6 @@ app.conf.update(
         "registry.scrub_blobs": {"queue": "artifacts"},
         "lifecycle.move_tier": {"queue": "artifacts"},
         "lifecycle.evaluate_gates": {"queue": "gates"},
-        "lifecycle.apply_promotion": {"queue": "gates"},
     },
     beat_schedule={
         "drain the outbox": {"task": "registry.drain_outbox", "schedule": settings.SWEEP_SECONDS},
@@ -72,3 +76,16 @@ app.conf.update(
     timezone="UTC",
 )
 app.autodiscover_tasks(["registry", "lineage", "lifecycle"])
+
+
+@worker_init.connect  # type: ignore[untyped-decorator]
+@beat_init.connect  # type: ignore[untyped-decorator]
+def check_role(**_: Any) -> None:
+    """A worker or beat does not start as the owner of the database."""
+    refuse_powerful_role()
+
+
+@worker_process_init.connect  # type: ignore[untyped-decorator]
+def end_with_the_worker(**_: Any) -> None:
+    """A pool child whose worker was killed would go on with work that somebody else takes over."""
+    die_with_parent(signal.SIGKILL)

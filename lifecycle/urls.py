@@ -1,5 +1,26 @@
-"""Routes; each has its rule in config/rules.py."""
+"""Routes of the lifecycle; each has its rule in config/rules.py."""
 
-from django.urls import URLPattern
+from django.urls import URLPattern, path
 
-urlpatterns: list[URLPattern] = []
+from lifecycle.api import policies, promotions
+
+MODEL = "namespaces/<str:namespace>/models/<str:name>"
+VERSION = f"{MODEL}/versions/<int:number>"
+MOVES = ("demote", "suspend", "deprecate", "reinstate", "archive")
+
+urlpatterns: list[URLPattern] = [
+    path(f"{VERSION}/promotions", promotions.VersionPromotions.as_view(), name="version-promotions"),
+    path(f"{VERSION}/checks", policies.Checks.as_view(), name="version-checks"),
+    *[
+        path(f"{VERSION}/{move}", promotions.MoveVersion.as_view(move=move), name=f"version-{move}")
+        for move in MOVES
+    ],
+    path(f"{MODEL}/production", promotions.Production.as_view(), name="model-production"),
+    path(f"{MODEL}/rollback", promotions.RollBack.as_view(), name="model-rollback"),
+    path("promotions", promotions.Promotions.as_view(), name="promotions"),
+    path("promotions/<uuid:id>", promotions.OnePromotion.as_view(), name="promotion"),
+    path("promotions/<uuid:id>/approve", promotions.Approve.as_view(), name="promotion-approve"),
+    path("promotions/<uuid:id>/reject", promotions.Reject.as_view(), name="promotion-reject"),
+    path("promotions/<uuid:id>/withdraw", promotions.Withdraw.as_view(), name="promotion-withdraw"),
+    path("namespaces/<str:namespace>/policies", policies.Policies.as_view(), name="policies"),
+]

@@ -44,7 +44,7 @@ def is_designated_reviewer(principal: Principal, model: RegisteredModel) -> bool
     ).exists()
 
 
-def visible(rows: ScopedQuerySet, principal: Principal, what: str, **lookup: Any) -> Any:
+def visible(rows: ScopedQuerySet[Any], principal: Principal, what: str, **lookup: Any) -> Any:
     """The one row that matches and that the principal may see. Raises NotVisible, naming `what`, otherwise."""
     try:
         return rows.visible_to(principal).get(**lookup)

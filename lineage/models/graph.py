@@ -101,9 +101,9 @@ class NoCycle(Always):
     name = "no_cycle"
     when = pgtrigger.Before
     operation = pgtrigger.Insert
-    declare: ClassVar = [("ours", "text"), ("alone", "boolean")]
+    declare = [("ours", "text"), ("alone", "boolean")]
 
-    def get_func(self, model: type[models.Model]) -> str:
+    def get_func(self, model: models.Model) -> str:
         return f"""
             ours := (pg_current_xact_id()::text::numeric % 4294967296)::text;
             SELECT bool_or(

@@ -7,7 +7,8 @@
 from __future__ import annotations
 
 import functools
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from django.conf import settings
@@ -37,6 +38,8 @@ class Holds:
     """The permission is held in the namespace that the route leads to: 404 for strangers, 403 for members."""
 
     permission: Permission
+    # A reviewer designated on the one model may too, without holding it in the namespace.
+    or_designated: bool = False
 
 
 @dataclass(frozen=True)
@@ -56,10 +59,32 @@ class Staff:
 Rule = Anybody | SignedInOnly | Holds | Superuser | Staff
 
 
+@dataclass(frozen=True)
+class AdminRule:
+    """What the admin's pages of one model allow, beside looking at the rows of one's own namespaces.
+
+    The admin's own add, change and delete pages are nobody's, for every model: what can be done is an action,
+    a page of its own that ends in one domain call, and `actions` says by whom (in the row's namespace; without
+    a row, in any). `superuser`: the pages are the platform's administrators' alone. A model without a rule has
+    no pages.
+    """
+
+    why: str
+    actions: Mapping[str, Holds | SignedInOnly | Superuser] = field(default_factory=dict)
+    superuser: bool = False
+
+
 @functools.cache
 def rules() -> dict[tuple[str, str], Rule]:
     """The configuration's table."""
     table: dict[tuple[str, str], Rule] = import_string(settings.ROUTE_RULES)
+    return table
+
+
+@functools.cache
+def admin_rules() -> dict[str, AdminRule]:
+    """The configuration's table of the admin's models, by label."""
+    table: dict[str, AdminRule] = import_string(settings.ADMIN_RULES)
     return table
 
 
@@ -91,9 +116,9 @@ class ByRule(permissions.BasePermission):
             case Anybody():
                 return True
             case Superuser():
-                return bool(request.user and request.user.is_superuser)
+                return request.user.is_superuser
             case _:
-                return bool(request.user and request.user.is_authenticated and request.user.is_active)
+                return request.user.is_authenticated and request.user.is_active
 
 
 class SignedIn(permissions.IsAuthenticated):

@@ -12,8 +12,8 @@ from rest_framework.views import APIView
 from registry.http.access import ByRule, Holds, rule_for
 from registry.http.authentication import principal_of
 from registry.http.idempotency import once
+from registry.http.parsing import check_text
 from registry.models import ModelVersion, Namespace, Principal, RegisteredModel
-from registry.models.visibility import ScopedQuerySet
 from registry.permissions import check_can, visible, visible_namespace
 
 UNSAFE = {"POST", "PUT", "PATCH", "DELETE"}
@@ -28,7 +28,7 @@ class Endpoint(APIView):
 
     permission_classes = (ByRule,)
     # For nouns addressed by UUID: where to look, how to call it, and the way from the row to its namespace.
-    noun: ClassVar[tuple[ScopedQuerySet, str] | None] = None
+    noun: ClassVar[tuple[Any, str] | None] = None
     # Calls that move bytes or log measurements: safe to repeat by their own nature, not by key.
     repeatable: ClassVar[bool] = False
     principal: Principal
@@ -36,18 +36,28 @@ class Endpoint(APIView):
     row: Any
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        if not hasattr(self, str(request.method).lower()):
+            self.http_method_not_allowed(request)
+        for value in kwargs.values():
+            check_text(str(value))
+        for name, values in request.query_params.lists():
+            for value in (name, *values):
+                check_text(value)
         super().initial(request, *args, **kwargs)
         self.principal = principal_of(request)
-        name = kwargs.get("namespace")
-        if name is not None:
-            self.namespace = visible_namespace(self.principal, name)
+        if (namespace := kwargs.get("namespace")) is not None:
+            self.namespace = visible_namespace(self.principal, namespace)
         elif self.noun is not None:
             rows, what = self.noun
             self.row = visible(rows.all(), self.principal, what, pk=kwargs["id"])
             self.namespace = self.namespace_of(self.row)
         rule = rule_for(request)
-        if isinstance(rule, Holds):
+        if isinstance(rule, Holds) and not (rule.or_designated and self.is_designated()):
             check_can(self.principal, rule.permission, self.namespace)
+
+    def is_designated(self) -> bool:
+        """Whether the caller was designated on the model that this is about."""
+        return False
 
     def namespace_of(self, row: Any) -> Namespace:
         """The namespace a row belongs to."""
@@ -72,14 +82,15 @@ class Endpoint(APIView):
     def model(self, name: str) -> RegisteredModel:
         """The model of that name in this namespace. Raises NotVisible."""
         rows = RegisteredModel.objects.select_related("namespace").filter(deleted_at=None)
-        return visible(
+        found: RegisteredModel = visible(
             rows, self.principal, f"model {self.namespace.name}/{name}", namespace=self.namespace, name=name
-        )  # type: ignore[no-any-return]
+        )
+        return found
 
     def version(self, name: str, number: int) -> ModelVersion:
         """The version of that number. Raises NotVisible."""
         rows = ModelVersion.objects.select_related("model__namespace", "manifest", "created_by")
-        return visible(  # type: ignore[no-any-return]
+        found: ModelVersion = visible(
             rows,
             self.principal,
             f"version {self.namespace.name}/{name}:{number}",
@@ -87,6 +98,7 @@ class Endpoint(APIView):
             model__name=name,
             number=number,
         )
+        return found
 
     def read(self, serializer: type[BaseSerializer[Any]], request: Request) -> dict[str, Any]:
         """The request's body, checked. Raises a validation error that names each field."""

@@ -64,7 +64,7 @@ def constraint_name(error: IntegrityError) -> str | None:
     return getattr(getattr(error.__cause__, "diag", None), "constraint_name", None)
 
 
-def answer(error: Exception) -> Response | None:
+def answer(error: Exception) -> Response | None:  # noqa: PLR0911 - one case, one answer
     """The problem document for a refusal; None for what is nobody's refusal but our defect."""
     match error:
         case DomainError():
@@ -81,7 +81,7 @@ def answer(error: Exception) -> Response | None:
                 422, "invalid-input", "A value is too long, too large or of a kind that cannot be kept."
             )
         case OperationalError():
-            logger.exception("the database did not answer")
+            logger.error("the database did not answer", exc_info=error)
             response = problem(503, "try-again", "The database did not answer in time; try again.")
             response["Retry-After"] = "2"
             return response

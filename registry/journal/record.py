@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import functools
 from datetime import datetime
 from typing import Any
 
-from celery import current_app
 from django.db import models, transaction
 from django.utils import timezone
 
+from registry.journal.enqueue import enqueue
 from registry.models import Event, Namespace, OutboxItem, Principal
 
 DRAIN = "registry.drain_outbox"
@@ -36,7 +35,7 @@ def record(
     event = Event.objects.create(
         type=type_,
         namespace=namespace,
-        subject_kind=subject._meta.model_name,
+        subject_kind=str(subject._meta.model_name),
         subject_id=str(subject.pk),
         subject_label=str(getattr(subject, "reference", subject))[:300],
         actor=by.user,
@@ -48,6 +47,5 @@ def record(
         at=now,
     )
     OutboxItem.objects.create(event=event, due_at=now)
-    # By name: the task stands above the journal. robust: a dead broker must not turn a commit into a 500.
-    transaction.on_commit(functools.partial(current_app.send_task, DRAIN), robust=True)
+    enqueue(DRAIN)
     return event

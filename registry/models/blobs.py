@@ -45,6 +45,9 @@ class Blob(models.Model):
             models.CheckConstraint(name="blob_size_not_negative", condition=models.Q(size__gte=0)),
         ]
 
+    def __str__(self) -> str:
+        return f"sha256:{self.sha256}"
+
 
 class Manifest(SealedModel):
     """A set of named files. Open while it is filled; sealed, it has a digest and never changes again."""
@@ -76,7 +79,10 @@ class Manifest(SealedModel):
                 name="sealed_stays",
                 when=pgtrigger.Before,
                 operation=pgtrigger.Delete,
-                func=f"IF OLD.state = 'sealed' THEN {refuse('sealed', 'a sealed manifest is never deleted')} END IF; RETURN OLD;",
+                func=(
+                    "IF OLD.state = 'sealed' THEN "
+                    f"{refuse('sealed', 'a sealed manifest is never deleted')} END IF; RETURN OLD;"
+                ),
             ),
         ]
         constraints: ClassVar = [
@@ -165,6 +171,8 @@ class UploadFile(models.Model):
     # Chosen by us, never from the client's text; empty when nothing is sent.
     staging_key = models.CharField(max_length=255, blank=True, default="")
     s3_upload_id = models.CharField(max_length=512, blank=True, default="")
+    # {part number: sha256} for which addresses were signed: stores ask for them again when parts are joined.
+    part_digests = models.JSONField(default=dict, blank=True)
 
     class Meta:
         ordering: ClassVar = ["index"]

@@ -55,7 +55,7 @@ class RegisteredModel(models.Model):
         return f"{self.namespace.name}/{self.name}"
 
 
-class RegisteredModelGroupPermission(GroupObjectPermissionBase):  # type: ignore[misc]
+class RegisteredModelGroupPermission(GroupObjectPermissionBase):
     """Reviewers designated on one model."""
 
     content_object = models.ForeignKey(RegisteredModel, on_delete=models.CASCADE)
@@ -64,7 +64,7 @@ class RegisteredModelGroupPermission(GroupObjectPermissionBase):  # type: ignore
         abstract = False
 
 
-class RegisteredModelUserPermission(UserObjectPermissionBase):  # type: ignore[misc]
+class RegisteredModelUserPermission(UserObjectPermissionBase):
     """A person designated as reviewer on one model."""
 
     content_object = models.ForeignKey(RegisteredModel, on_delete=models.CASCADE)
@@ -176,9 +176,9 @@ class ProductionAlias(Always):
     name = "production_alias"
     when = pgtrigger.Before
     operation = pgtrigger.Insert | pgtrigger.Update | pgtrigger.Delete
-    declare: ClassVar = [("stood", "text")]
+    declare = [("stood", "text")]
 
-    def get_func(self, model: type[models.Model]) -> str:
+    def get_func(self, model: models.Model) -> str:
         return f"""
             IF TG_OP <> 'DELETE' AND NEW.protected THEN
                 SELECT stage INTO stood FROM registry_modelversion WHERE id = NEW.version_id;

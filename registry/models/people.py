@@ -31,7 +31,7 @@ class User(AbstractUser):
         "self", null=True, blank=True, on_delete=models.PROTECT, related_name="service_accounts"
     )
 
-    class Meta(AbstractUser.Meta):  # type: ignore[name-defined,misc]
+    class Meta(AbstractUser.Meta):
         constraints: ClassVar = [
             models.CheckConstraint(
                 name="only_services_have_owners", condition=models.Q(owner=None) | models.Q(is_service=True)
@@ -55,7 +55,7 @@ class Namespace(models.Model):
         return self.name
 
 
-class NamespaceGroupPermission(GroupObjectPermissionBase):  # type: ignore[misc]  # guardian ships no types
+class NamespaceGroupPermission(GroupObjectPermissionBase):
     """One permission of one role in one namespace. A direct foreign key: it dies with the namespace."""
 
     content_object = models.ForeignKey(Namespace, on_delete=models.CASCADE)
@@ -64,7 +64,7 @@ class NamespaceGroupPermission(GroupObjectPermissionBase):  # type: ignore[misc]
         abstract = False
 
 
-class NamespaceUserPermission(UserObjectPermissionBase):  # type: ignore[misc]
+class NamespaceUserPermission(UserObjectPermissionBase):
     """Required by guardian beside the group table. Never granted: rights come from roles."""
 
     content_object = models.ForeignKey(Namespace, on_delete=models.CASCADE)

@@ -39,7 +39,7 @@ def sources(target: Stage) -> list[str]:
     return [str(a) for a, b in EDGES if b == target]
 
 
-class Staged(FSMModelMixin, models.Model):  # type: ignore[misc]  # django-fsm ships no types
+class Staged(FSMModelMixin, models.Model):
     """A row with a stage. The transitions are empty: what a move means is written where it is made."""
 
     stage = FSMField(choices=Stage.choices, default=Stage.DEVELOPMENT, protected=True)

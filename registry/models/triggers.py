@@ -15,7 +15,7 @@ from django.db import models
 from pgtrigger import compiler
 
 
-class AlwaysSql(compiler.UpsertTriggerSql):  # type: ignore[misc]  # pgtrigger ships no types
+class AlwaysSql(compiler.UpsertTriggerSql):
     def get_template(self) -> str:
         return """
             CREATE OR REPLACE FUNCTION {pgid}() RETURNS TRIGGER AS $$ {declare} BEGIN {func} END; $$
@@ -28,10 +28,10 @@ class AlwaysSql(compiler.UpsertTriggerSql):  # type: ignore[misc]  # pgtrigger s
         """
 
 
-class Always(pgtrigger.Trigger):  # type: ignore[misc]  # pgtrigger ships no types
+class Always(pgtrigger.Trigger):
     """A trigger in mode ALWAYS, asking no setting."""
 
-    def compile(self, model: type[models.Model]) -> compiler.Trigger:
+    def compile(self, model: models.Model) -> compiler.Trigger:
         made = super().compile(model)
         return compiler.Trigger(
             name=made.name, sql=AlwaysSql(**{**made.sql.kwargs, "table": model._meta.db_table})
@@ -54,7 +54,7 @@ class AppendOnly(Always):
     when = pgtrigger.Before
     operation = pgtrigger.Update | pgtrigger.Delete
 
-    def get_func(self, model: type[models.Model]) -> str:
+    def get_func(self, model: models.Model) -> str:
         return refuse("append_only", f"{model._meta.db_table} is append-only")
 
 
@@ -65,7 +65,7 @@ class NeverDeleted(Always):
     when = pgtrigger.Before
     operation = pgtrigger.Delete
 
-    def get_func(self, model: type[models.Model]) -> str:
+    def get_func(self, model: models.Model) -> str:
         return refuse("never_deleted", f"rows of {model._meta.db_table} are never deleted")
 
 
@@ -82,10 +82,12 @@ class Fixed(Always):
         self.columns, self.once, self.constraint = tuple(columns), once, constraint
         super().__init__(**kwargs)
 
-    def get_func(self, model: type[models.Model]) -> str:
+    def get_func(self, model: models.Model) -> str:
         old = ", ".join(f"OLD.{c}" for c in self.columns)
         new = ", ".join(f"NEW.{c}" for c in self.columns)
-        refusal = refuse(self.constraint, f"{model._meta.db_table} % is sealed", f"OLD.{model._meta.pk.column}")
+        refusal = refuse(
+            self.constraint, f"{model._meta.db_table} % is sealed", f"OLD.{model._meta.pk.column}"
+        )
         return (
             f"IF ({self.once}) AND ROW({old}) IS DISTINCT FROM ROW({new}) THEN {refusal} END IF; RETURN NEW;"
         )
@@ -104,7 +106,7 @@ class LegalEdges(Always):
         self.column, self.edges, self.born = column, sorted(set(edges)), sorted(set(born))
         super().__init__(**kwargs)
 
-    def get_func(self, model: type[models.Model]) -> str:
+    def get_func(self, model: models.Model) -> str:
         old, new = f"OLD.{self.column}", f"NEW.{self.column}"
         said = f"{model._meta.db_table}: {self.column}"
         pairs = ", ".join(f"('{a}','{b}')" for a, b in self.edges)

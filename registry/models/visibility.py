@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import functools
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Self, TypeVar
 
 from django.contrib.auth.models import Permission as DjangoPermission
 from django.db import models
 
 from registry.models.people import Namespace, NamespaceGroupPermission, Principal
 from registry.roles import Permission
+
+Row_co = TypeVar("Row_co", bound=models.Model, covariant=True)
 
 
 @functools.cache
@@ -42,7 +44,7 @@ def namespaces_where(principal: Principal, permission: Permission) -> models.Que
     return rows
 
 
-class ScopedQuerySet(models.QuerySet[Any]):
+class ScopedQuerySet(models.QuerySet[Row_co]):
     """A queryset that knows its way to the namespace. Subclasses set `to_namespace`."""
 
     to_namespace: ClassVar[str] = "namespace_id"
@@ -56,6 +58,6 @@ class ScopedQuerySet(models.QuerySet[Any]):
         )
 
 
-def scoped_by(path: str) -> type[ScopedQuerySet]:
+def scoped_by(path: str) -> type[ScopedQuerySet[Any]]:
     """A ScopedQuerySet whose rows reach their namespace by `path` (a lookup that ends in an id)."""
     return type("ScopedQuerySet", (ScopedQuerySet,), {"to_namespace": path})

@@ -1,0 +1,1 @@
+"""Every change to the lifecycle: keyword-only, `by=` whom, atomic."""

@@ -1,0 +1,257 @@
+"""Asking for a promotion, deciding on it, taking it back, and going back to what was in production before."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from django.db import transaction
+from django.utils import timezone
+
+from lifecycle import policies, promotions
+from lifecycle.evidence import EVALUATE_GATES
+from lifecycle.gates.kinds import accounts_of
+from lifecycle.models import OPEN, Approval, Promotion, State
+from lifecycle.stages import BY_NAME, move_for
+from lineage.provenance import trainers_of
+from registry.errors import DomainError, Forbidden, InvalidInput, NotVisible
+from registry.journal.enqueue import enqueue
+from registry.models import ModelVersion, Principal, RegisteredModel, Stage, StageChange
+from registry.permissions import can, check_can, is_designated_reviewer
+from registry.roles import Permission
+
+VALID_FOR = timedelta(days=7)
+LONGEST_REASON = 4000
+
+
+class NotPromotable(DomainError):
+    """The version cannot be asked into that stage as it is."""
+
+    code = "not-promotable"
+
+
+class PromotionOpen(DomainError):
+    """The same has been asked already and is not decided."""
+
+    code = "promotion-open"
+
+
+class OwnRequest(Forbidden):
+    """Who asked, who trained, and whoever owns the account that did, do not decide."""
+
+    code = "own-request"
+
+
+class AlreadyDecided(DomainError):
+    """One person, one decision."""
+
+    code = "already-decided"
+
+
+class NoRollbackTarget(DomainError):
+    """There is no earlier production version that can be gone back to."""
+
+    code = "no-rollback-target"
+
+
+@transaction.atomic
+def request_promotion(*, version: ModelVersion, target: str, reason: str = "", by: Principal) -> Promotion:
+    """Ask to bring a version to staging or production. The policy is frozen now; the gates run in a worker.
+
+    Raises Forbidden, NotPromotable, PromotionOpen, InvalidInput.
+    """
+    check_can(by, Permission.PROMOTION_REQUEST, version.model.namespace)
+    _fits(reason)
+    if target not in (Stage.STAGING, Stage.PRODUCTION):
+        raise InvalidInput(
+            f"A version is promoted to staging or production, not to {target!r}.", field="target"
+        )
+    model = promotions.lock_model(version.pk)
+    stage = ModelVersion.objects.values_list("stage", flat=True).get(pk=version.pk)
+    if version.status != ModelVersion.Status.READY:
+        raise NotPromotable(
+            f"{version.reference} is {version.status}, not ready: {version.status_message}".rstrip(": ")
+        )
+    move = move_for(stage, target)
+    if move is None or not move.by_promotion or move.name == "roll_back":
+        hint = _way_to(stage, target)
+        raise NotPromotable(f"{version.reference} is in {stage}: it cannot go to {target} from there.{hint}")
+    if Promotion.objects.filter(version=version, target=target, state__in=OPEN).exists():
+        raise PromotionOpen(f"A promotion of {version.reference} to {target} is open already.")
+    policy = policies.current(model, target)
+    promotion = _create(
+        version, target, Promotion.Kind.PROMOTE, reason, policies.snapshot(policy), policy, by
+    )
+    enqueue(EVALUATE_GATES, promotion_id=str(promotion.pk))
+    return promotion
+
+
+def roll_back(*, model: RegisteredModel, to: int | None = None, reason: str, by: Principal) -> Promotion:
+    """Put a former production version back: one operator, a reason. At once when its bytes are verified;
+    otherwise a worker reads them first and then applies it.
+
+    Raises Forbidden, NoRollbackTarget, PromotionOpen, InvalidInput.
+    """
+    with transaction.atomic():
+        check_can(by, Permission.VERSION_ROLL_BACK, model.namespace)
+        _fits(reason)
+        if not reason.strip():
+            raise InvalidInput("A rollback needs a reason.", field="reason")
+        target = _rollback_target(model, to)
+        promotions.lock_model(target.pk)
+        if Promotion.objects.filter(version=target, target=Stage.PRODUCTION, state__in=OPEN).exists():
+            raise PromotionOpen(f"A rollback to {target.reference} is under way already.")
+        snapshot = policies.rollback_snapshot(target)
+        kind = Promotion.Kind.ROLLBACK
+        promotion = _create(target, Stage.PRODUCTION, kind, reason, snapshot, None, by)
+        enqueue(EVALUATE_GATES, promotion_id=str(promotion.pk))
+        return promotion
+
+
+@transaction.atomic
+def decide_promotion(*, promotion: Promotion, verdict: str, reason: str = "", by: Principal) -> Promotion:
+    """Approve or reject; the last approval that is needed puts it into effect.
+
+    The promotion that comes back may be `void`: then what was shown is not what is there now, and nothing was
+    decided. Raises Forbidden, OwnRequest, AlreadyDecided, PromotionIsClosed, InvalidInput.
+    """
+    check_can_decide(by, promotion)
+    _fits(reason)
+    if verdict not in Approval.Verdict.values:
+        raise InvalidInput("A decision is approve or reject.", field="verdict")
+    if verdict == Approval.Verdict.REJECT and not reason.strip():
+        raise InvalidInput("A rejection needs a reason: it is what the requester reads.", field="reason")
+    now = timezone.now()
+    row = promotions.locked(promotion.pk)
+    promotions.check_open(row, now)
+    if Approval.objects.filter(promotion=row, by=by.account).exists():
+        raise AlreadyDecided("You have decided on this promotion already.")
+    if promotions.void_when_changed(row, now):
+        return row
+    Approval.objects.create(
+        promotion=row, by=by.account, verdict=verdict, reason=reason, binding=row.binding, at=now
+    )
+    if verdict == Approval.Verdict.REJECT:
+        promotions.end(row, State.REJECTED, f"{by.label}: {reason}", by=by, now=now, reason=reason)
+        return row
+    promotions.note(row, "promotion.approved", by=by, now=now, reason=reason)
+    given = row.approvals.filter(verdict=Approval.Verdict.APPROVE).count()
+    if given >= row.policy_snapshot["approvals"]["count"]:
+        return promotions.apply(promotion_id=row.pk, by=by, now=now)
+    return row
+
+
+@transaction.atomic
+def withdraw_promotion(*, promotion: Promotion, reason: str = "", by: Principal) -> Promotion:
+    """Take an open request back: who asked, or anybody who may ask. Raises Forbidden, PromotionIsClosed."""
+    check_can(by, Permission.PROMOTION_REQUEST, promotion.version.model.namespace)
+    _fits(reason)
+    row = promotions.locked(promotion.pk)
+    if row.state not in OPEN:
+        raise promotions.PromotionIsClosed(f"This promotion is {row.state}: {row.outcome or 'it has ended'}.")
+    promotions.end(row, State.WITHDRAWN, f"withdrawn by {by.label}", by=by, now=timezone.now(), reason=reason)
+    return row
+
+
+@transaction.atomic
+def move_version(*, version: ModelVersion, move: str, reason: str, by: Principal) -> ModelVersion:
+    """The moves that need a reason and no promotion: demote, suspend, deprecate, reinstate, archive.
+
+    Raises Forbidden, IllegalMove, InvalidInput.
+    """
+    known = BY_NAME.get(move)
+    if known is None or known.by_promotion or known.permission is None:
+        raise InvalidInput(f"{move!r} is not a move one asks for.", field="move")
+    check_can(by, known.permission, version.model.namespace)
+    _fits(reason)
+    now = timezone.now()
+    moved = promotions.advance(version_id=version.pk, move=known, by=by, reason=reason, now=now)
+    for open_one in Promotion.objects.filter(version=version, state__in=OPEN).order_by("pk"):
+        row = promotions.locked(open_one.pk)
+        if row.state in OPEN:
+            promotions.end(row, State.VOID, f"the version is {moved.stage} now", by=by, now=now)
+    return moved
+
+
+def check_can_decide(by: Principal, promotion: Promotion) -> None:
+    """Raises NotVisible, Forbidden or OwnRequest, with the reason in words."""
+    model = promotion.version.model
+    if not can(by, Permission.NAMESPACE_READ, model.namespace_id):
+        raise NotVisible("There is no promotion that you can see.")
+    if not is_designated_reviewer(by, model):
+        check_can(by, Permission.PROMOTION_DECIDE, model.namespace)
+    if by.account.is_service:
+        raise Forbidden("A promotion is decided by a person, not by a service account.")
+    if by.account.pk in accounts_of({promotion.requested_by_id}):
+        raise OwnRequest("You asked for this promotion, so somebody else must decide on it.")
+    if by.account.pk in accounts_of({promotion.version.created_by_id} | trainers_of(promotion.version)):
+        raise OwnRequest("You trained or registered this version, so somebody else must decide on it.")
+
+
+def can_decide(by: Principal, promotion: Promotion) -> bool:
+    """Whether `check_can_decide` would let them."""
+    try:
+        check_can_decide(by, promotion)
+    except DomainError:
+        return False
+    return True
+
+
+def _create(
+    version: ModelVersion,
+    target: str,
+    kind: str,
+    reason: str,
+    snapshot: dict[str, Any],
+    policy: Any,
+    by: Principal,
+) -> Promotion:
+    now = timezone.now()
+    promotion = Promotion.objects.create(
+        version=version,
+        target=target,
+        kind=kind,
+        reason=reason,
+        policy=policy,
+        policy_snapshot=snapshot,
+        requested_by=by.account,
+        requested_at=now,
+        expires_at=now + VALID_FOR,
+    )
+    promotions.note(promotion, "promotion.requested", by=by, now=now, reason=reason)
+    return promotion
+
+
+def _rollback_target(model: RegisteredModel, to: int | None) -> ModelVersion:
+    been = StageChange.objects.filter(version__model=model, to_stage=Stage.PRODUCTION).order_by("-pk")
+    if to is not None:
+        version = ModelVersion.objects.filter(model=model, number=to).first()
+        if version is None:
+            raise NotVisible(f"There is no version {model}:{to} that you can see.")
+        if version.stage != Stage.ARCHIVED or not been.filter(version=version).exists():
+            raise NoRollbackTarget(
+                f"{version.reference} is in {version.stage}; one goes back only to an archived version "
+                "that was in production."
+            )
+        return version
+    for change in been.select_related("version__model__namespace"):
+        if change.version.stage == Stage.ARCHIVED:
+            return change.version
+    raise NoRollbackTarget(f"{model} has no earlier production version to go back to.")
+
+
+def _way_to(stage: str, target: str) -> str:
+    if stage == target:
+        return ""
+    if stage == Stage.DEVELOPMENT and target == Stage.PRODUCTION:
+        return " Promote it to staging first."
+    if stage == Stage.ARCHIVED and target == Stage.PRODUCTION:
+        return " A former production version comes back by a rollback."
+    if stage == Stage.DEPRECATED:
+        return " Reinstate it first."
+    return ""
+
+
+def _fits(reason: str) -> None:
+    if len(reason) > LONGEST_REASON:
+        raise InvalidInput(f"A reason has at most {LONGEST_REASON} characters.", field="reason")

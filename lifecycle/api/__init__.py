@@ -1,0 +1,1 @@
+"""The lifecycle over REST: each method makes one domain call."""

@@ -1,0 +1,94 @@
+"""Promotions, policies and checks as JSON."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.conf import settings
+from django.db.models import QuerySet
+
+from lifecycle.gates import GATES
+from lifecycle.gates.evaluate import latest_results
+from lifecycle.models import CheckReport, GateResult, Policy, Promotion
+
+
+def promotion_rows() -> QuerySet[Promotion]:
+    """Promotions with all that `promotion_json` shows, in a constant number of queries."""
+    return Promotion.objects.select_related(
+        "version__model__namespace", "replaces__model__namespace", "requested_by"
+    ).prefetch_related("gate_results", "approvals__by")
+
+
+def promotion_json(promotion: Promotion) -> dict[str, Any]:
+    """The promotion as REST answers it; `reasons` are the sentences of the gates that do not pass."""
+    snapshot = promotion.policy_snapshot
+    newest = latest_results(promotion)
+    gates = [_gate(listed, newest.get(listed["key"])) for listed in snapshot["gates"]]
+    return {
+        "id": str(promotion.pk),
+        "version": promotion.version.reference,
+        "namespace": promotion.version.model.namespace.name,
+        "target": promotion.target,
+        "kind": promotion.kind,
+        "state": promotion.state,
+        "reason": promotion.reason,
+        "requested_by": promotion.requested_by.get_username(),
+        "requested_at": promotion.requested_at,
+        "expires_at": promotion.expires_at,
+        "decided_at": promotion.decided_at,
+        "policy": {key: snapshot[key] for key in ("name", "revision", "target")},
+        "gates": gates,
+        "approvals": [
+            {"by": a.by.get_username(), "verdict": a.verdict, "reason": a.reason, "at": a.at}
+            for a in sorted(promotion.approvals.all(), key=lambda a: a.pk)
+        ],
+        "approvals_required": snapshot["approvals"]["count"],
+        "replaces": promotion.replaces.reference if promotion.replaces else None,
+        "binding": promotion.binding,
+        "reasons": [gate["sentence"] for gate in gates if gate["verdict"] in ("fail", "error")],
+        "outcome": promotion.outcome,
+        "url": f"{settings.PUBLIC_URL}/promotions/{promotion.pk}",
+    }
+
+
+def _gate(listed: dict[str, Any], result: GateResult | None) -> dict[str, Any]:
+    gate = GATES.get(listed["gate"])
+    return {
+        "key": listed["key"],
+        "gate": listed["gate"],
+        "claim": gate.claim(gate.checked(listed["parameters"], listed["key"])) if gate else listed["gate"],
+        "verdict": result.verdict if result else GateResult.Verdict.PENDING.value,
+        "sentence": result.sentence if result else "Not evaluated yet.",
+        "evidence": result.evidence if result else {},
+        "at": result.at if result else None,
+    }
+
+
+def policy_json(policy: Policy) -> dict[str, Any]:
+    """A published revision, each gate with its claim in words."""
+    return {
+        "id": str(policy.pk),
+        "model": policy.model.name if policy.model else None,
+        "target": policy.target,
+        "revision": policy.revision,
+        "gates": [
+            {**gate, "claim": GATES[gate["gate"]].claim(gate["parameters"]) if gate["gate"] in GATES else ""}
+            for gate in policy.gates
+        ],
+        "approvals": policy.approvals,
+        "published_at": policy.published_at,
+        "published_by": policy.created_by.get_username() if policy.created_by else "assay",
+    }
+
+
+def check_json(report: CheckReport) -> dict[str, Any]:
+    """What a pipeline reported."""
+    return {
+        "id": str(report.pk),
+        "name": report.name,
+        "verdict": "pass" if report.passed else "fail",
+        "sentence": report.sentence,
+        "url": report.url,
+        "by": report.by.get_username(),
+        "at": report.at,
+    }

@@ -1,0 +1,22 @@
+"""The gates: one module a family, one table of all. See CONTRIBUTING.md for adding one."""
+
+from __future__ import annotations
+
+from lifecycle.gates.kinds import Context, Finding, Gate, Verdict
+from lifecycle.gates.metrics import EvaluatedOn, MetricAtLeast, MetricAtMost, NoRegression
+from lifecycle.gates.proofs import ExternalCheck, IntegrityVerified, LineageComplete
+
+GATES: dict[str, Gate] = {
+    gate.name: gate
+    for gate in (
+        MetricAtLeast(),
+        MetricAtMost(),
+        EvaluatedOn(),
+        NoRegression(),
+        ExternalCheck(),
+        LineageComplete(),
+        IntegrityVerified(),
+    )
+}
+
+__all__ = ["GATES", "Context", "Finding", "Gate", "Verdict"]

@@ -1,0 +1,85 @@
+"""Running a promotion's gates: every one of them, each to a verdict and a sentence; one that raises never passes."""
+
+from __future__ import annotations
+
+import logging
+from datetime import datetime
+from typing import Any
+
+from lifecycle.gates import GATES
+from lifecycle.gates.kinds import Context, Finding, Verdict
+from lifecycle.models import GateResult, Promotion
+from registry.models import SYSTEM, ModelVersion, Stage
+
+logger = logging.getLogger(__name__)
+
+
+def context_of(promotion: Promotion, now: datetime) -> Context:
+    """What the gates are asked about, read afresh: the version, and what is in production now."""
+    rows = ModelVersion.objects.select_related("model__namespace", "manifest", "created_by")
+    version = rows.get(pk=promotion.version_id)
+    incumbent = rows.filter(model=version.model_id, stage=Stage.PRODUCTION).exclude(pk=version.pk).first()
+    return Context(promotion=promotion, version=version, incumbent=incumbent, now=now)
+
+
+def prepare(context: Context) -> None:
+    """The work that gates need done before they look (bytes read again). May take minutes."""
+    for listed in context.promotion.policy_snapshot["gates"]:
+        if gate := GATES.get(listed["gate"]):
+            gate.prepare(context, SYSTEM)
+
+
+def findings(context: Context) -> dict[str, tuple[str, Finding]]:
+    """key -> (gate, finding), for every gate of the snapshot. Reads the database only."""
+    return {
+        listed["key"]: (listed["gate"], _one(context, listed))
+        for listed in context.promotion.policy_snapshot["gates"]
+    }
+
+
+def _one(context: Context, listed: dict[str, Any]) -> Finding:
+    gate = GATES.get(listed["gate"])
+    if gate is None:
+        return Finding(Verdict.ERROR, f"This installation has no gate {listed['gate']!r} any more.")
+    try:
+        return gate.evaluate(context, listed["parameters"])
+    except Exception as error:
+        logger.exception("gate %s raised on promotion %s", listed["key"], context.promotion.pk)
+        return Finding(
+            Verdict.ERROR, f"The gate could not be evaluated ({type(error).__name__}); it does not pass."
+        )
+
+
+def keep(context: Context, found: dict[str, tuple[str, Finding]]) -> None:
+    """Write the results that say something new; a repeated evaluation of the same facts adds no row."""
+    newest = latest_results(context.promotion)
+    rows = []
+    for key, (gate, finding) in found.items():
+        old = newest.get(key)
+        if old and (old.verdict, old.sentence, old.evidence) == (
+            finding.verdict,
+            finding.sentence,
+            finding.evidence,
+        ):
+            continue
+        rows.append(
+            GateResult(
+                promotion=context.promotion,
+                key=key,
+                gate=gate,
+                verdict=finding.verdict,
+                sentence=finding.sentence,
+                evidence=finding.evidence,
+                at=context.now,
+            )
+        )
+    GateResult.objects.bulk_create(rows)
+
+
+def latest_results(promotion: Promotion) -> dict[str, GateResult]:
+    """The newest result per gate key, in the order of the snapshot."""
+    newest: dict[str, GateResult] = {}
+    for result in sorted(promotion.gate_results.all(), key=lambda row: row.pk):
+        newest[result.key] = result
+    order = [listed["key"] for listed in promotion.policy_snapshot["gates"]]
+    return {key: newest[key] for key in order if key in newest}

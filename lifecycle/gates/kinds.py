@@ -1,0 +1,108 @@
+"""What a gate is: a named claim about a version, with typed parameters, that answers with a sentence."""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, ClassVar
+
+from lifecycle.models import GateResult, Promotion
+from lineage.provenance import trainers_of
+from registry.errors import InvalidInput
+from registry.models import ModelVersion, Principal, User
+
+Verdict = GateResult.Verdict
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What a gate says. `evidence` holds only what it read, no clock: an approval is bound to it."""
+
+    verdict: str
+    sentence: str
+    evidence: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Context:
+    """What is asked about: the promotion, its version, and the version it would replace."""
+
+    promotion: Promotion
+    version: ModelVersion
+    incumbent: ModelVersion | None
+    now: datetime
+
+    def interested(self) -> set[Any]:
+        """Ids of those whose own evidence does not count: who asked, who made or trained the version, and the
+        owners of, or the accounts owned by, these."""
+        people = {self.promotion.requested_by_id, self.version.created_by_id}
+        return accounts_of(people | trainers_of(self.version))
+
+
+def accounts_of(people: set[Any]) -> set[Any]:
+    """The people, the owners of the service accounts among them, and the service accounts they own."""
+    owners = set(User.objects.filter(pk__in=people, owner__isnull=False).values_list("owner_id", flat=True))
+    everyone = people | owners
+    return everyone | set(User.objects.filter(owner_id__in=everyone).values_list("pk", flat=True))
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """A typed parameter of a gate."""
+
+    name: str
+    kind: type
+    default: Any = None
+    required: bool = False
+    choices: tuple[str, ...] = ()
+    help: str = ""
+
+
+class Gate(ABC):
+    """A gate. Subclasses read the database only; what takes long is done before, in `prepare`."""
+
+    name: ClassVar[str]
+    parameters: ClassVar[tuple[Parameter, ...]] = ()
+
+    @abstractmethod
+    def claim(self, given: dict[str, Any]) -> str:
+        """What the gate demands, in words, with these parameters."""
+
+    @abstractmethod
+    def evaluate(self, context: Context, given: dict[str, Any]) -> Finding:
+        """Whether it holds now."""
+
+    def prepare(self, context: Context, by: Principal) -> None:  # noqa: B027 - most gates need nothing
+        """Work that must be done before evaluating, such as reading bytes again."""
+
+    def checked(self, given: Any, where: str) -> dict[str, Any]:
+        """The parameters with their defaults. Raises InvalidInput that points at the one that is wrong."""
+        if not isinstance(given, dict):
+            raise InvalidInput("The parameters of a gate are an object.", field=where)
+        known = {p.name: p for p in self.parameters}
+        for name in given:
+            if name not in known:
+                raise InvalidInput(
+                    f"{self.name} has no parameter {name!r}; it has {', '.join(known) or 'none'}.",
+                    field=f"{where}.{name}",
+                )
+        return {p.name: _value(self.name, p, given, f"{where}.{p.name}") for p in self.parameters}
+
+
+def _value(gate: str, parameter: Parameter, given: dict[str, Any], where: str) -> Any:
+    value = given.get(parameter.name, parameter.default)
+    if value is None:
+        if parameter.required:
+            raise InvalidInput(f"{gate} needs {parameter.name}: {parameter.help}", field=where)
+        return None
+    if parameter.kind is float and isinstance(value, int | float) and not isinstance(value, bool):
+        if not math.isfinite(value):
+            raise InvalidInput(f"{parameter.name} is a finite number.", field=where)
+        return float(value)
+    if not isinstance(value, parameter.kind) or isinstance(value, bool) != (parameter.kind is bool):
+        raise InvalidInput(f"{parameter.name} is a {parameter.kind.__name__}.", field=where)
+    if parameter.choices and value not in parameter.choices:
+        raise InvalidInput(f"{parameter.name} is one of {', '.join(parameter.choices)}.", field=where)
+    return value

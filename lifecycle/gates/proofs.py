@@ -1,0 +1,98 @@
+"""Gates on what stands behind a version: its provenance, its bytes, and what a pipeline reports."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from lifecycle.gates.kinds import Context, Finding, Gate, Parameter, Verdict
+from lifecycle.models import CheckReport
+from lineage.completeness import Fact, State
+from lineage.provenance import completeness
+from registry.artifacts.integrity import integrity
+from registry.errors import InvalidInput
+
+
+class LineageComplete(Gate):
+    """What made the version is recorded."""
+
+    name = "lineage_complete"
+    parameters = (
+        Parameter("require", list, default=[], help="facts asked for beyond the usual, such as image_digest"),
+        Parameter("accept_unknown", bool, default=False, help="accept readers that cannot be observed"),
+    )
+
+    def claim(self, given: dict[str, Any]) -> str:
+        further = f", with {', '.join(given['require'])}" if given["require"] else ""
+        return f"the run, code, data and environment that made it are recorded{further}"
+
+    def checked(self, given: Any, where: str) -> dict[str, Any]:
+        checked = super().checked(given, where)
+        unknown = [fact for fact in checked["require"] if fact not in list(Fact)]
+        if unknown:
+            raise InvalidInput(
+                f"{unknown[0]!r} is not a fact of lineage; there are {', '.join(Fact)}.",
+                field=f"{where}.require",
+            )
+        return checked
+
+    def evaluate(self, context: Context, given: dict[str, Any]) -> Finding:
+        told = completeness(context.version, require=given["require"])
+        evidence = {"state": told["state"], "missing": told["missing"]}
+        if told["state"] == State.COMPLETE or (told["state"] == State.UNKNOWN and given["accept_unknown"]):
+            return Finding(
+                Verdict.PASS, "The run, its code, its data and its environment are recorded.", evidence
+            )
+        return Finding(Verdict.FAIL, " ".join(told["missing"] or told["notes"]), evidence)
+
+
+class IntegrityVerified(Gate):
+    """The bytes are there and are what the digest says, read again for this promotion."""
+
+    name = "integrity_verified"
+
+    def claim(self, given: dict[str, Any]) -> str:
+        return "every file was read again and has the digest that was published"
+
+    def evaluate(self, context: Context, given: dict[str, Any]) -> Finding:
+        found = integrity(context.version, since=context.promotion.requested_at - timedelta(hours=24))
+        verdict = Verdict.PASS if found.ok else Verdict.FAIL
+        return Finding(verdict, found.sentence, found.evidence)
+
+
+class ExternalCheck(Gate):
+    """A pipeline reported that a named check passed. Pending until it does, or until the promotion expires."""
+
+    name = "external_check"
+    parameters = (
+        Parameter("name", str, required=True, help="the name of the check, such as integration"),
+        Parameter(
+            "reported_by",
+            str,
+            default="others",
+            choices=("others", "anyone"),
+            help="whose reports count; by default not those of who asked, made or trained it",
+        ),
+    )
+
+    def claim(self, given: dict[str, Any]) -> str:
+        return f"the check {given['name']!r} passed"
+
+    def evaluate(self, context: Context, given: dict[str, Any]) -> Finding:
+        rows = CheckReport.objects.filter(version=context.version, name=given["name"]).select_related("by")
+        if given["reported_by"] == "others":
+            rows = rows.exclude(by__in=context.interested())
+        report = rows.order_by("-at", "-pk").first()
+        if report is None:
+            return Finding(Verdict.PENDING, f"No pipeline has reported the check {given['name']!r} yet.")
+        evidence = {"report": str(report.pk), "by": report.by.get_username(), "passed": report.passed}
+        said = f": {report.sentence}" if report.sentence else ""
+        if report.passed:
+            return Finding(
+                Verdict.PASS,
+                f"{report.by.get_username()} reports that {given['name']!r} passed{said}",
+                evidence,
+            )
+        return Finding(
+            Verdict.FAIL, f"{report.by.get_username()} reports that {given['name']!r} failed{said}", evidence
+        )

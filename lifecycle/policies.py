@@ -1,0 +1,133 @@
+"""Policies: which one applies, what a new namespace starts with, and the floor below every one of them."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+
+from lifecycle.gates import GATES
+from lifecycle.models import Policy
+from registry.errors import InvalidInput
+from registry.models import ModelVersion, Namespace, RegisteredModel, Stage
+
+MOST_GATES = 30
+MOST_APPROVALS = 10
+# What no policy can leave out; the trigger `satisfied` holds the same line in the database.
+FLOOR: dict[str, tuple[str, ...]] = {
+    Stage.STAGING: ("integrity_verified",),
+    Stage.PRODUCTION: ("integrity_verified", "lineage_complete"),
+}
+SEEDS: dict[str, dict[str, Any]] = {
+    Stage.STAGING: {
+        "gates": [
+            {"gate": "integrity_verified", "parameters": {}},
+            {"gate": "lineage_complete", "parameters": {}},
+            {"gate": "evaluated_on", "parameters": {"split": "test"}},
+            {"gate": "metric_at_least", "parameters": {"metric": "accuracy", "split": "test", "bound": 0.8}},
+        ],
+        "approvals": {"count": 0},
+    },
+    Stage.PRODUCTION: {
+        "gates": [
+            {"gate": "integrity_verified", "parameters": {}},
+            {"gate": "lineage_complete", "parameters": {}},
+            {"gate": "evaluated_on", "parameters": {"split": "test"}},
+            {"gate": "no_regression", "parameters": {"metric": "accuracy", "split": "test"}},
+            {"gate": "external_check", "parameters": {"name": "integration"}},
+        ],
+        "approvals": {"count": 1},
+    },
+}
+
+
+def ensure_seeded(namespace: Namespace) -> None:
+    """Publish the seed policies for a namespace that has none. Safe to call side by side."""
+    for target, seed in SEEDS.items():
+        if Policy.objects.filter(namespace=namespace, model=None, target=target).exists():
+            continue
+        try:
+            with transaction.atomic():
+                Policy.objects.create(
+                    namespace=namespace,
+                    target=target,
+                    revision=1,
+                    state=Policy.State.PUBLISHED,
+                    published_at=timezone.now(),
+                    gates=checked_gates(seed["gates"]),
+                    approvals=seed["approvals"],
+                )
+        except IntegrityError:
+            continue  # somebody else was first
+
+
+def current(model: RegisteredModel, target: str) -> Policy:
+    """The newest published policy for the model and target: the model's own, else its namespace's."""
+    ensure_seeded(model.namespace)
+    published = Policy.objects.filter(
+        namespace=model.namespace, target=target, state=Policy.State.PUBLISHED
+    ).order_by("-revision")
+    return published.filter(model=model).first() or published.filter(model=None)[0]
+
+
+def snapshot(policy: Policy) -> dict[str, Any]:
+    """The policy as it is frozen onto a promotion: every gate with a key that is unique within it."""
+    listed: list[dict[str, Any]] = []
+    floor = [{"gate": name, "parameters": GATES[name].checked({}, name)} for name in FLOOR[policy.target]]
+    have = {gate["gate"] for gate in policy.gates}
+    for gate in [*policy.gates, *(f for f in floor if f["gate"] not in have)]:
+        same = sum(1 for other in listed if other["gate"] == gate["gate"])
+        key = gate["gate"] if not same else f"{gate['gate']}-{same + 1}"
+        listed.append({"key": key, "gate": gate["gate"], "parameters": gate["parameters"]})
+    least = 1 if policy.target == Stage.PRODUCTION else 0
+    return {
+        "name": f"{policy.model or policy.namespace} {policy.target}",
+        "revision": policy.revision,
+        "target": policy.target,
+        "gates": listed,
+        "approvals": {"count": max(policy.approvals.get("count", 0), least)},
+    }
+
+
+def rollback_snapshot(version: ModelVersion) -> dict[str, Any]:
+    """What a rollback has to meet: the bytes, and nothing that would keep an operator waiting at night."""
+    return {
+        "name": "rollback",
+        "revision": 1,
+        "target": Stage.PRODUCTION.value,
+        "gates": [{"key": "integrity_verified", "gate": "integrity_verified", "parameters": {}}],
+        "approvals": {"count": 0},
+    }
+
+
+def checked_gates(given: Any) -> list[dict[str, Any]]:
+    """A list of gates with typed parameters. Raises InvalidInput that points at what is wrong."""
+    if not isinstance(given, list) or len(given) > MOST_GATES:
+        raise InvalidInput(f"gates is a list of at most {MOST_GATES}.", field="gates")
+    checked = []
+    for position, item in enumerate(given):
+        where = f"gates[{position}]"
+        if not isinstance(item, dict) or not isinstance(item.get("gate"), str):
+            raise InvalidInput('A gate is {"gate": name, "parameters": {...}}.', field=where)
+        gate = GATES.get(item["gate"])
+        if gate is None:
+            raise InvalidInput(
+                f"There is no gate {item['gate']!r}; there are {', '.join(GATES)}.", field=f"{where}.gate"
+            )
+        parameters = gate.checked(item.get("parameters", {}), f"{where}.parameters")
+        checked.append({"gate": gate.name, "parameters": json.loads(json.dumps(parameters))})
+    return checked
+
+
+def checked_approvals(given: Any, target: str) -> dict[str, int]:
+    """How many approvals are asked. Raises InvalidInput."""
+    count = given.get("count") if isinstance(given, dict) else None
+    least = 1 if target == Stage.PRODUCTION else 0
+    if not isinstance(count, int) or isinstance(count, bool) or not least <= count <= MOST_APPROVALS:
+        raise InvalidInput(
+            f'approvals is {{"count": n}}, n from {least} to {MOST_APPROVALS} for {target}.',
+            field="approvals.count",
+        )
+    return {"count": count}

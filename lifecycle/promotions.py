@@ -1,0 +1,315 @@
+"""Where stages change: `advance` is the only function that does it, and `apply` and `settle` lead to it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from django.db import transaction
+from django.utils import timezone
+
+from lifecycle.evidence import binding_of
+from lifecycle.gates.evaluate import context_of, findings, keep
+from lifecycle.gates.kinds import Verdict
+from lifecycle.models import OPEN, Promotion, StagedVersion, State
+from lifecycle.stages import Move, move_for
+from registry.errors import DomainError
+from registry.journal import record
+from registry.models import (
+    SYSTEM,
+    Alias,
+    AliasMove,
+    ModelVersion,
+    Principal,
+    RegisteredModel,
+    Stage,
+    StageChange,
+)
+
+PRODUCTION_ALIAS = "production"
+
+
+class IllegalMove(DomainError):
+    """The version is not in a stage from which this move is possible."""
+
+    code = "illegal-move"
+
+
+class PromotionIsClosed(DomainError):
+    """The promotion has ended; the sentence says how."""
+
+    code = "promotion-closed"
+
+
+class ApprovalsMissing(DomainError):
+    """Not everybody whose approval is needed has given it."""
+
+    code = "approvals-missing"
+
+
+def advance(
+    *,
+    version_id: Any,
+    move: Move,
+    by: Principal,
+    reason: str = "",
+    promotion: Promotion | None = None,
+    now: datetime,
+) -> ModelVersion:
+    """Change a stage: lock the model, re-read, check, transition, alias, event. All within the caller's
+    transaction, which for a promotion is the one in which it became `applied` (a trigger insists).
+
+    Raises IllegalMove when the version is not where the move starts.
+    """
+    model = lock_model(version_id)
+    version = _locked(version_id)
+    if version.stage not in move.sources:
+        raise IllegalMove(
+            f"{version.reference} is in {version.stage}; {move.name.replace('_', ' ')} starts from "
+            f"{' or '.join(move.sources)}."
+        )
+    if move.needs_reason and not reason.strip():
+        raise IllegalMove(f"To {move.name.replace('_', ' ')} a version needs a reason.", field="reason")
+    stepped_down = None
+    if move.target == Stage.PRODUCTION:
+        stepped_down = ModelVersion.objects.filter(model=model, stage=Stage.PRODUCTION).first()
+        if stepped_down:
+            down = move_for(Stage.PRODUCTION, Stage.ARCHIVED)
+            if down is None:
+                raise IllegalMove("There is no way for a production version to step down.")
+            # First the old one: a partial unique index is not deferrable.
+            _move(_locked(stepped_down.pk), down, by, f"replaced by {version.reference}", promotion, now)
+    _move(version, move, by, reason, promotion, now)
+    if move.target == Stage.PRODUCTION or Stage.PRODUCTION in move.sources:
+        new = version if move.target == Stage.PRODUCTION else None
+        _point_alias(model, old=stepped_down or (version if new is None else None), new=new, by=by, now=now)
+        _void_others(model, version, promotion, now)
+    return version
+
+
+def lock_model(version_id: Any) -> RegisteredModel:
+    """The lock under which everything about a model's stages is decided."""
+    model_id = ModelVersion.objects.values_list("model_id", flat=True).get(pk=version_id)
+    # FOR NO KEY UPDATE does not block inserts of rows that refer to the model.
+    return RegisteredModel.objects.select_for_update(no_key=True).get(pk=model_id)
+
+
+def _locked(version_id: Any) -> ModelVersion:
+    rows = StagedVersion.objects.select_related("model__namespace", "manifest", "created_by")
+    return rows.select_for_update(no_key=True, of=("self",)).get(pk=version_id)
+
+
+def _move(
+    version: ModelVersion, move: Move, by: Principal, reason: str, promotion: Promotion | None, now: datetime
+) -> None:
+    before = version.stage
+    getattr(version, f"to_{move.target}")()
+    version.save(update_fields=["stage"])
+    StageChange.objects.create(
+        version_id=version.pk,
+        from_stage=before,
+        to_stage=version.stage,
+        move=move.name,
+        promotion_id=promotion.pk if promotion else None,
+        reason=reason,
+        by=by.user,
+        at=now,
+    )
+    record(
+        move.event,
+        subject=ModelVersion(pk=version.pk, model=version.model, number=version.number),
+        by=by,
+        namespace=version.model.namespace,
+        reason=reason,
+        before={"stage": before},
+        after={"stage": version.stage, **({"promotion": str(promotion.pk)} if promotion else {})},
+        at=now,
+    )
+
+
+def _point_alias(
+    model: RegisteredModel,
+    *,
+    old: ModelVersion | None,
+    new: ModelVersion | None,
+    by: Principal,
+    now: datetime,
+) -> None:
+    if new is None:
+        Alias.objects.filter(model=model, name=PRODUCTION_ALIAS).delete()
+    else:
+        Alias.objects.update_or_create(
+            model=model,
+            name=PRODUCTION_ALIAS,
+            defaults={"version_id": new.pk, "protected": True, "moved_at": now},
+        )
+    AliasMove.objects.create(
+        model=model,
+        name=PRODUCTION_ALIAS,
+        from_version_id=old.pk if old else None,
+        to_version_id=new.pk if new else None,
+        by=by.user,
+        at=now,
+    )
+
+
+def _void_others(
+    model: RegisteredModel, version: ModelVersion, promotion: Promotion | None, now: datetime
+) -> None:
+    """What others were approved against is no longer in production."""
+    open_ones = Promotion.objects.select_for_update().filter(
+        version__model=model, target=Stage.PRODUCTION, state=State.AWAITING_APPROVAL
+    )
+    for other in open_ones.exclude(pk__in=[promotion.pk] if promotion else []).order_by("pk"):
+        end(
+            other,
+            State.VOID,
+            f"production changed: {version.reference} is now {version.stage}",
+            by=SYSTEM,
+            now=now,
+        )
+
+
+def end(
+    promotion: Promotion, state: State, outcome: str, *, by: Principal, now: datetime, reason: str = ""
+) -> None:
+    """Close a locked promotion without moving anything, with its one event."""
+    before = promotion.state
+    promotion.state, promotion.outcome, promotion.decided_at = state, outcome, now
+    promotion.save(update_fields=["state", "outcome", "decided_at"])
+    note(promotion, f"promotion.{state}", by=by, now=now, reason=reason or outcome, before=before)
+
+
+def note(
+    promotion: Promotion,
+    type_: str,
+    *,
+    by: Principal,
+    now: datetime,
+    reason: str = "",
+    before: str | None = None,
+) -> None:
+    """The promotion's event: which version, to where, in what state."""
+    record(
+        type_,
+        subject=promotion,
+        by=by,
+        namespace=promotion.version.model.namespace,
+        reason=reason,
+        before={"state": before} if before else None,
+        after={"state": promotion.state, "target": promotion.target, "version": promotion.version.reference},
+        at=now,
+    )
+
+
+def locked(promotion_id: Any) -> Promotion:
+    """The promotion, with its model locked first, as every other path does: no two paths lock crosswise."""
+    lock_model(Promotion.objects.values_list("version_id", flat=True).get(pk=promotion_id))
+    rows = Promotion.objects.select_related("version__model__namespace", "requested_by")
+    return rows.select_for_update(of=("self",)).get(pk=promotion_id)
+
+
+def settle(*, promotion_id: Any, now: datetime | None = None) -> Promotion:
+    """Look at the gates as they are now and move the promotion on: failed, waiting, applied, expired or void.
+
+    Reads the database only (`gates.evaluate.prepare` comes before, outside the lock). Safe to repeat.
+    """
+    now = now or timezone.now()
+    with transaction.atomic():
+        promotion = locked(promotion_id)
+        if promotion.state not in OPEN:
+            return promotion
+        if promotion.expires_at <= now:
+            end(promotion, State.EXPIRED, "nobody decided in time", by=SYSTEM, now=now)
+            return promotion
+        if promotion.state == State.AWAITING_APPROVAL:
+            void_when_changed(promotion, now)
+            return promotion
+        context = context_of(promotion, now)
+        found = findings(context)
+        keep(context, found)
+        verdicts = {finding.verdict for _, finding in found.values()}
+        if verdicts & {Verdict.FAIL, Verdict.ERROR}:
+            failed = [k for k, (_, f) in found.items() if f.verdict in (Verdict.FAIL, Verdict.ERROR)]
+            end(promotion, State.GATES_FAILED, f"refused by {', '.join(failed)}", by=SYSTEM, now=now)
+        elif Verdict.PENDING not in verdicts:
+            promotion.binding = binding_of(context, found)
+            promotion.replaces = context.incumbent if promotion.target == Stage.PRODUCTION else None
+            promotion.save(update_fields=["binding", "replaces"])
+            if promotion.policy_snapshot["approvals"]["count"]:
+                promotion.state = State.AWAITING_APPROVAL
+                promotion.save(update_fields=["state"])
+                note(promotion, "promotion.awaiting_approval", by=SYSTEM, now=now)
+            else:
+                _apply(promotion, by=Principal(user=promotion.requested_by), now=now)
+        return promotion
+
+
+def apply(*, promotion_id: Any, by: Principal, now: datetime | None = None) -> Promotion:
+    """Put an approved promotion into effect, or find that what was approved is not there now (`void`).
+
+    Raises PromotionIsClosed for one that has ended (applying twice is refused), ApprovalsMissing.
+    """
+    now = now or timezone.now()
+    with transaction.atomic():
+        promotion = locked(promotion_id)
+        check_open(promotion, now)
+        if not void_when_changed(promotion, now):
+            given = promotion.approvals.filter(verdict="approve", binding=promotion.binding).count()
+            asked = promotion.policy_snapshot["approvals"]["count"]
+            if given < asked:
+                raise ApprovalsMissing(f"{given} of {asked} approvals are given.")
+            _apply(promotion, by=by, now=now)
+        return promotion
+
+
+def check_open(promotion: Promotion, now: datetime) -> None:
+    """Raises PromotionIsClosed when the promotion does not wait for a decision."""
+    if promotion.state == State.EVALUATING:
+        raise PromotionIsClosed("Its gates are still being evaluated; there is nothing to decide yet.")
+    if promotion.state != State.AWAITING_APPROVAL:
+        raise PromotionIsClosed(
+            f"This promotion is {promotion.state}: {promotion.outcome or 'it has ended'}."
+        )
+    if promotion.expires_at <= now:
+        raise PromotionIsClosed("This promotion has expired; ask again.")
+
+
+def _apply(promotion: Promotion, *, by: Principal, now: datetime) -> None:
+    version = ModelVersion.objects.only("stage").get(pk=promotion.version_id)
+    move = move_for(version.stage, promotion.target)
+    if move is None or not move.by_promotion or (move.name == "roll_back") != (promotion.kind == "rollback"):
+        end(promotion, State.VOID, f"the version is in {version.stage} now", by=SYSTEM, now=now)
+        return
+    before = promotion.state
+    promotion.state, promotion.decided_at = State.APPLIED, now
+    promotion.outcome = f"{promotion.version.reference} is in {promotion.target}"
+    # The trigger `satisfied` checks the snapshot here and notes the transaction; the version moves in it only.
+    promotion.save(update_fields=["state", "decided_at", "outcome"])
+    advance(
+        version_id=promotion.version_id,
+        move=move,
+        by=by,
+        reason=promotion.reason,
+        promotion=promotion,
+        now=now,
+    )
+    note(promotion, "promotion.applied", by=by, now=now, before=before, reason=promotion.reason)
+
+
+def void_when_changed(promotion: Promotion, now: datetime) -> bool:
+    """Recompute, under the lock, what was approved; close the promotion when it is something else now."""
+    context = context_of(promotion, now)
+    found = findings(context)
+    if binding_of(context, found) == promotion.binding:
+        return False
+    replaced = promotion.replaces_id if promotion.target == Stage.PRODUCTION else None
+    incumbent = context.incumbent.pk if context.incumbent and promotion.target == Stage.PRODUCTION else None
+    if replaced != incumbent:
+        there = context.incumbent.reference if context.incumbent else "nothing"
+        why = f"production changed: {there} is in production now"
+    else:
+        keep(context, found)
+        why = "the evidence changed since the gates were passed"
+    end(promotion, State.VOID, why, by=SYSTEM, now=now)
+    return True

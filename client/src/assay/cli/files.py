@@ -12,7 +12,7 @@ from rich.text import Text
 from assay.answers import Verification, Version
 from assay.cli.options import Json, Model, Ref, Timeout, Token, Url, pairs
 from assay.cli.screen import Bars, session
-from assay.cli.views import files_counted, provenance
+from assay.cli.views import digest_line, files_counted, provenance
 from assay.cli.words import facts, plain, size, state
 
 
@@ -77,8 +77,9 @@ def pull(
             "size": version["size"],
         }
         count = f"{files_counted(version['files'])}, {size(version['size'])}"
-        rows = facts([("content", count), ("digest", version["digest"]), ("folder", str(folder))])
-        screen.show(answer, plain(exact, "bold") + Text("  verified", style="green"), rows)
+        title = plain(exact, "bold") + Text("  verified", style="green")
+        rows = facts([("content", count), ("folder", str(folder))])
+        screen.show(answer, title, *digest_line(version["digest"]), rows)
 
 
 def verify(
@@ -100,14 +101,14 @@ def verify(
 def _pushed(version: Version) -> RenderableType:
     waits = "" if version["status"] == "ready" else "its bytes are being verified"
     rows: list[tuple[str, Text | str]] = [
-        ("digest", version["digest"] or ""),
         ("content", f"{files_counted(version['files'] or 0)}, {size(version['size'] or 0)}"),
         ("provenance", provenance(version)),
         *(("", plain(note, "dim")) for note in version["completeness"]["notes"]),
         ("status", waits),
         ("open", version["url"]),
     ]
-    return Group(plain(version["reference"], "bold") + Text("  ") + state(version["status"]), facts(rows))
+    title = plain(version["reference"], "bold") + Text("  ") + state(version["status"])
+    return Group(title, *digest_line(version["digest"]), facts(rows))
 
 
 def _verified(folder: Path, found: Verification) -> RenderableType:
@@ -118,7 +119,7 @@ def _verified(folder: Path, found: Verification) -> RenderableType:
             + plain(found["reference"], "bold")
             + Text(": every byte agrees.")
         )
-        return Group(text, facts([("digest", found["digest"])]))
+        return Group(text, *digest_line(found["digest"]))
     lines = [
         plain(str(folder))
         + Text(" is not ", style="bold red")

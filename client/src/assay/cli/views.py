@@ -21,6 +21,11 @@ def version_title(version: Version) -> Text:
     return title
 
 
+def digest_line(digest: str | None) -> list[Text]:
+    """A digest on a line of its own: beside a name it would not fit 80 columns unbroken."""
+    return [plain(f"  {digest}", "dim")] if digest else []
+
+
 def provenance(version: Version) -> Text:
     """Whether it is known what made a version, and what is missing."""
     completeness = version["completeness"]
@@ -33,7 +38,6 @@ def provenance(version: Version) -> Text:
 def version_view(version: Version) -> RenderableType:
     made = f"by {version['created_by']}, {when(version['created_at'])} UTC"
     rows: list[tuple[str, Text | str]] = [
-        ("digest", version["digest"] or ""),
         ("content", f"{size(version['size'] or 0)} in {files_counted(version['files'] or 0)}"),
         ("format", version["format"] or ""),
         ("aliases", ", ".join(version["aliases"])),
@@ -49,7 +53,7 @@ def version_view(version: Version) -> RenderableType:
         ("tier", version["tier"] if version["tier"] != "hot" else ""),
         ("open", version["url"]),
     ]
-    parts: list[RenderableType] = [version_title(version), facts(rows)]
+    parts: list[RenderableType] = [version_title(version), *digest_line(version["digest"]), facts(rows)]
     if version["metrics"]:
         table = listing(
             "metric", "value", "dataset", "split", "slice", "by", right=["value"], fold=["dataset"]
@@ -161,17 +165,14 @@ def next_step(promotion: Promotion) -> RenderableType:
 def promotions_view(promotions: Sequence[Promotion]) -> RenderableType:
     if not promotions:
         return Text("No promotions.", style="dim")
-    table = listing("version", "target", "state", "asked by", "at (UTC)", fold=["version"])
+    table = listing("promotion", "to", "asked (UTC)", fold=["promotion"])
     for each in promotions:
         row(
             table,
-            plain(each["version"], "bold"),
-            each["target"],
-            state(each["state"]),
-            each["requested_by"],
-            when(each["requested_at"]),
+            plain(each["version"], "bold") + plain(f"\n{each['id']}", "not bold dim"),
+            plain(each["target"]) + Text("\n") + state(each["state"]),
+            plain(each["requested_by"]) + plain(f"\n{when(each['requested_at'])}"),
         )
-        row(table, plain(f"  {each['id']}", "dim"))
     return table
 
 

@@ -61,7 +61,7 @@ migrations: $(INSTALLED) ## no model has changed without its migration
 	@ASSAY_SETTINGS=build $(BIN)/python -W ignore::RuntimeWarning manage.py makemigrations --check --dry-run
 
 locks: $(INSTALLED) ## the lock files are whole: every package hashed, every dependency there, no index address
-	@$(BIN)/python -m pytest -c /dev/null --rootdir . --import-mode importlib -p no:cacheprovider --quiet --no-header tests/architecture/test_lock_files.py
+	@$(BIN)/python -m pytest -c /dev/null --rootdir . --noconftest --import-mode importlib -p no:cacheprovider --quiet --no-header tests/architecture/test_lock_files.py
 
 lock: ## resolve the dependencies anew (needs uv); what is locked stays unless UV_ARGS='--upgrade' or '-P name'
 	uv pip compile $(UV_ARGS) --universal --generate-hashes --no-emit-index-url --python-version 3.11 --all-extras \

@@ -227,7 +227,8 @@ def _resolve(self: StandIn, asked: Asked) -> Answer:
 
 
 def _manifest(self: StandIn, asked: Asked) -> Answer:
-    return Answer.of({"digest": "", "oms_digest": "", "size": 0, "files": self.entries()})
+    digest = manifest_digest(self.entries())
+    return Answer.of({"digest": digest, "oms_digest": "", "size": 0, "files": self.entries()})
 
 
 def _artifact(self: StandIn, asked: Asked, path: str) -> Answer:

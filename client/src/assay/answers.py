@@ -32,7 +32,10 @@ class Completeness(TypedDict):
 
 
 class Version(TypedDict):
-    """A model version. `status` pending, verifying, ready, failed or deleted; `stage` is where it stands."""
+    """A model version. `status` pending, verifying, ready, failed or deleted; `stage` is where it stands.
+
+    The digests are None until every byte is verified.
+    """
 
     id: str
     namespace: str
@@ -43,8 +46,8 @@ class Version(TypedDict):
     status_message: str
     stage: str
     format: str
-    digest: str
-    oms_digest: str
+    digest: str | None
+    oms_digest: str | None
     size: int
     files: int
     schema: Any

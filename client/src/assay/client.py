@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, Self
 
 from assay import settings
 from assay.answers import (
@@ -24,14 +23,13 @@ from assay.answers import (
     Why,
 )
 from assay.digest import manifest_digest, scan
-from assay.errors import DigestMismatch, TimedOut, VersionFailed
+from assay.errors import DigestMismatch, VersionFailed
 from assay.http import Connection, Parameters
 from assay.references import API, Reference, model_path, namespace_path, version_path
 from assay.transfer import download, upload
 from assay.transfer.hashing import hash_files
 from assay.transfer.progress import Progress, Silence
-
-State = TypeVar("State", Version, Promotion)
+from assay.waiting import wait_while
 
 
 class Client:
@@ -126,7 +124,7 @@ class Client:
     def wait_until_ready(self, version: Version, timeout: float = 900.0) -> Version:
         """Wait for a pushed version's bytes to be verified. Raises VersionFailed, TimedOut."""
         path = version_path(version["namespace"], version["model"], version["number"])
-        version = self._wait(version, path, {"pending", "verifying"}, "status", timeout)
+        version = wait_while(version, lambda: self.get(path), "status", {"pending", "verifying"}, timeout)
         if version["status"] != "ready":
             why = version["status_message"] or f"its status is {version['status']}"
             raise VersionFailed(f"{version['reference']} was not published: {why}", version)
@@ -159,7 +157,8 @@ class Client:
     ) -> Verification:
         """Compare a folder or file on disk with a version: which files differ, are missing, are extra."""
         version = self.version(ref)
-        expected = {entry["path"]: entry for entry in self._manifest(version)["files"]}
+        manifest = self._manifest(version)
+        expected = {entry["path"]: entry for entry in manifest["files"]}
         local = {file.path: file for file in hash_files(scan(folder), progress or Silence())}
         differs = [
             path for path in expected if path in local and local[path].sha256 != expected[path]["sha256"]
@@ -169,7 +168,7 @@ class Client:
         return {
             "ok": not (differs or missing or extra),
             "reference": version["reference"],
-            "digest": version["digest"],
+            "digest": manifest["digest"],
             "differs": sorted(differs),
             "missing": sorted(missing),
             "extra": sorted(extra),
@@ -274,7 +273,9 @@ class Client:
 
     def wait_until_decided(self, promotion: Promotion, timeout: float = 300.0) -> Promotion:
         """Wait for the gates of a promotion that was asked for. Raises TimedOut."""
-        return self._wait(promotion, f"{API}/promotions/{promotion['id']}", {"evaluating"}, "state", timeout)
+        return wait_while(
+            promotion, lambda: self.promotion(promotion["id"]), "state", {"evaluating"}, timeout
+        )
 
     def promotion(self, promotion_id: str) -> Promotion:
         answer: Promotion = self.get(f"{API}/promotions/{promotion_id}")
@@ -386,13 +387,3 @@ class Client:
     def _move(self, ref: str, verb: str, reason: str) -> Version:
         answer: Version = self.post(f"{self._path(ref)}/{verb}", {"reason": reason})
         return answer
-
-    def _wait(self, state: State, path: str, going_on: set[str], key: str, timeout: float) -> State:
-        end, pause = time.monotonic() + timeout, 0.1
-        while (now := str(dict(state)[key])) in going_on:
-            if time.monotonic() > end:
-                raise TimedOut(f"Still {now} after {timeout:g} seconds: ask again later.", state)
-            time.sleep(pause)
-            pause = min(pause * 1.5, 2.0)
-            state = self.get(path)
-        return state

@@ -84,7 +84,7 @@ class Arrow:
 
 def walk(root: UUID, direction: Direction, *, depth: int = DEFAULT_DEPTH, most: int = MOST_NODES) -> Walk:
     """The nearest `most` nodes around `root`, shared ones once. One query."""
-    values = {
+    values: dict[str, UUID | int] = {
         "root": root,
         "up": 0 if direction is Direction.DOWN else depth,
         "down": 0 if direction is Direction.UP else depth,
@@ -135,8 +135,6 @@ def add_edges(edges: Iterable[Arrow]) -> None:
     """
     wanted = sorted(set(edges), key=lambda e: (e.source, e.target, e.role, e.context))
     Edge.objects.bulk_create(
-        [
-            Edge(from_node_id=e.source, to_node_id=e.target, role=e.role, context=e.context) for e in wanted
-        ],
+        [Edge(from_node_id=e.source, to_node_id=e.target, role=e.role, context=e.context) for e in wanted],
         ignore_conflicts=True,
     )

@@ -1,0 +1,1 @@
+"""Every change to lineage: keyword-only, `by=` whom, atomic."""

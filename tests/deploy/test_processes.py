@@ -17,7 +17,8 @@ import pytest
 from tests.deploy.compose import OURS, in_order
 from tests.deploy.stack import Stack
 
-pytestmark = pytest.mark.timeout(420)
+# One group: with `-n 2` the stack is started once, by one of the two.
+pytestmark = [pytest.mark.timeout(420), pytest.mark.xdist_group("compose")]
 
 
 @pytest.fixture(scope="module")

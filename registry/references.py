@@ -112,7 +112,7 @@ def resolve(ref: str, principal: Principal) -> ModelVersion:
     else:
         found, missing = rows.filter(stage=Stage.PRODUCTION).first(), ""
     if found is not None:
-        return found  # type: ignore[no-any-return]
+        return found
     if missing:
         raise NotVisible(f"There is no {missing}.")
     raise NoProductionVersion(

@@ -1,5 +1,44 @@
-"""Routes; each has its rule in config/rules.py."""
+"""Routes of the catalog; each has its rule in config/rules.py."""
 
-from django.urls import URLPattern
+from django.urls import URLPattern, path
 
-urlpatterns: list[URLPattern] = []
+from registry.api import (
+    aliases,
+    evaluations,
+    events,
+    models,
+    namespaces,
+    search,
+    tokens,
+    versions,
+    webhooks,
+    whoami,
+)
+
+NAMESPACE = "namespaces/<str:namespace>"
+MODEL = f"{NAMESPACE}/models/<str:name>"
+VERSION = f"{MODEL}/versions/<int:number>"
+
+urlpatterns: list[URLPattern] = [
+    path("whoami", whoami.WhoAmI.as_view(), name="whoami"),
+    path("tokens", tokens.Tokens.as_view(), name="tokens"),
+    path("tokens/<uuid:id>", tokens.OneToken.as_view(), name="token"),
+    path("namespaces", namespaces.Namespaces.as_view(), name="namespaces"),
+    path(NAMESPACE, namespaces.OneNamespace.as_view(), name="namespace"),
+    path(f"{NAMESPACE}/members", namespaces.Members.as_view(), name="members"),
+    path(f"{NAMESPACE}/members/<str:user>/<str:role>", namespaces.OneMember.as_view(), name="member"),
+    path(f"{NAMESPACE}/models", models.Models.as_view(), name="models"),
+    path(MODEL, models.OneModel.as_view(), name="model"),
+    path(f"{MODEL}/aliases", aliases.Aliases.as_view(), name="aliases"),
+    path(f"{MODEL}/aliases/<str:alias>", aliases.OneAlias.as_view(), name="alias"),
+    path(VERSION, versions.OneVersion.as_view(), name="version"),
+    path(f"{VERSION}/evaluations", evaluations.Evaluations.as_view(), name="evaluations"),
+    path("resolve", versions.Resolve.as_view(), name="resolve"),
+    path("search", search.Search.as_view(), name="search"),
+    path("compare", search.Compare.as_view(), name="compare"),
+    path(f"{NAMESPACE}/events", events.Events.as_view(), name="events"),
+    path(f"{NAMESPACE}/webhooks", webhooks.Webhooks.as_view(), name="webhooks"),
+    path("webhooks/<uuid:id>", webhooks.OneWebhook.as_view(), name="webhook"),
+    path("webhooks/<uuid:id>/deliveries", webhooks.Deliveries.as_view(), name="webhook-deliveries"),
+    path("deliveries/<uuid:id>/redeliver", webhooks.Redeliver.as_view(), name="delivery-redeliver"),
+]

@@ -1,0 +1,98 @@
+"""Namespaces and who holds which role in them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from drf_spectacular.utils import extend_schema
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from registry.actions.roles import create_namespace, grant_role, revoke_role
+from registry.api.shows import namespace_json
+from registry.errors import InvalidInput
+from registry.http.endpoint import Endpoint
+from registry.http.fields import Body, NameField
+from registry.http.paging import page
+from registry.models import Namespace, RoleGroup, User
+from registry.models.visibility import namespaces_where
+from registry.roles import Permission, Role
+
+
+class NamespaceBody(Body):
+    name = NameField()
+    description = serializers.CharField(required=False, allow_blank=True, default="", max_length=10_000)
+
+
+class MemberBody(Body):
+    user = serializers.CharField(max_length=150)
+    role = serializers.ChoiceField([role.value for role in Role])
+
+
+class Namespaces(Endpoint):
+    """The namespaces that the caller can see; new ones are made by the platform's administrators."""
+
+    @extend_schema(operation_id="list_namespaces", responses=dict)
+    def get(self, request: Request) -> Response:
+        mine = namespaces_where(self.principal, Permission.NAMESPACE_READ)
+        return page(request, Namespace.objects.filter(pk__in=mine), namespace_json, order=("name",))
+
+    @extend_schema(operation_id="create_namespace", request=NamespaceBody, responses={201: dict})
+    def post(self, request: Request) -> Response:
+        body = self.read(NamespaceBody, request)
+        return Response(namespace_json(create_namespace(by=self.principal, **body)), status=201)
+
+
+class OneNamespace(Endpoint):
+    """One namespace."""
+
+    @extend_schema(operation_id="get_namespace", responses=dict)
+    def get(self, request: Request, namespace: str) -> Response:
+        return Response(namespace_json(self.namespace))
+
+
+class Members(Endpoint):
+    """Who holds which role."""
+
+    @extend_schema(operation_id="list_members", responses=dict)
+    def get(self, request: Request, namespace: str) -> Response:
+        rows = (
+            User.groups.through.objects.filter(group__rolegroup__namespace=self.namespace)
+            .select_related("user", "group__rolegroup")
+            .order_by("pk")
+        )
+        return page(request, rows, _member_json, order=("pk",))
+
+    @extend_schema(operation_id="grant_role", request=MemberBody, responses={200: dict, 201: dict})
+    def post(self, request: Request, namespace: str) -> Response:
+        body = self.read(MemberBody, request)
+        user = _user(body["user"])
+        new = grant_role(namespace=self.namespace, user=user, role=body["role"], by=self.principal)
+        return Response(body, status=201 if new else 200)
+
+
+class OneMember(Endpoint):
+    """One person's one role."""
+
+    @extend_schema(operation_id="revoke_role", responses={204: None})
+    def delete(self, request: Request, namespace: str, user: str, role: str) -> Response:
+        revoke_role(namespace=self.namespace, user=_user(user), role=role, by=self.principal)
+        return Response(status=204)
+
+
+def _user(name: str) -> User:
+    found = User.objects.filter(username=name).first()
+    if found is None:
+        raise InvalidInput(f"There is no user {name[:150]}.", field="user")
+    return found
+
+
+def _member_json(membership: Any) -> dict[str, Any]:
+    tied: RoleGroup = membership.group.rolegroup
+    return {
+        "user": membership.user.get_username(),
+        "display_name": membership.user.get_full_name(),
+        "service": membership.user.is_service,
+        "role": tied.role,
+    }

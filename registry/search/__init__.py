@@ -1,0 +1,1 @@
+"""Search: a small language for people, compiled to one query over what the caller may see."""

@@ -59,6 +59,11 @@ class Answer:
         return cls(status, f"<Error><Code>{code}</Code></Error>".encode())
 
 
+class _Server(ThreadingHTTPServer):
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Clients hang up on purpose here: nothing to print."""
+
+
 class StandIn:
     """Plays one upload and one version, `fraud/card:1`. `faults` are asked first, each answering or not."""
 
@@ -74,7 +79,7 @@ class StandIn:
         self.contents: dict[str, bytes] = {}  # path -> bytes of the version
         self.listed: list[dict[str, Any]] | None = None  # what the manifest claims, if not the truth
         self.lock = threading.Lock()
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
+        self._server = _Server(("127.0.0.1", 0), _handler(self))
         self.url = f"http://127.0.0.1:{self._server.server_port}"
         self.store = self.url
         threading.Thread(
@@ -284,7 +289,7 @@ def _handler(stand_in: StandIn) -> type[BaseHTTPRequestHandler]:
 
         do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = handle_any  # noqa: N815 - the names it looks for
 
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - overridden
+        def log_message(self, format: str, *args: object) -> None:
             pass
 
     return Handler

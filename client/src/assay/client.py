@@ -99,7 +99,7 @@ class Client:
         run: str | None = None,
         tags: Mapping[str, str] | None = None,
         description: str = "",
-        format: str | None = None,  # noqa: A002 - the name it has in the interface
+        format: str | None = None,
         schema: object = None,
         base: Sequence[str] = (),
         wait: bool = True,
@@ -216,7 +216,7 @@ class Client:
         self,
         namespace: str,
         *,
-        type: str | None = None,  # noqa: A002 - the name it has in the interface
+        type: str | None = None,
         limit: int | None = None,
     ) -> list[Event]:
         """The journal of a namespace: what happened, by whom, why."""
@@ -231,7 +231,7 @@ class Client:
         *,
         metrics: Mapping[str, float | tuple[float, float, float]],
         split: str = "test",
-        slice: str = "",  # noqa: A002 - the name it has in the interface
+        slice: str = "",
         evaluator: str = "",
         run: str | None = None,
     ) -> Evaluation:

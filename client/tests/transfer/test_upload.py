@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import os
+import threading
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -194,3 +197,23 @@ def test_a_refusal_of_the_server_stops_it(
     stand_in.fail("POST", "/parts", Answer.problem(404, "not-found", "The upload has expired."))
     with pytest.raises(NotFound, match="expired"):
         send(connection, files)
+
+
+def test_an_interrupt_does_not_wait_for_whole_parts(
+    stand_in: StandIn, connection: Connection, files: list[HashedFile], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every part would take an hour; one fails at once."""
+    slow = threading.Event()
+
+    def trickle(file: HashedFile, start: int, length: int) -> Iterator[bytes]:
+        if file.path == "edge":
+            raise FileChanged("'edge' changed.")
+        for _ in range(length):
+            slow.wait(0.05)
+            yield b"x"
+
+    monkeypatch.setattr(upload, "read_range", trickle)
+    began = time.monotonic()
+    with pytest.raises(FileChanged):
+        send(connection, files)
+    assert time.monotonic() - began < 5

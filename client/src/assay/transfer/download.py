@@ -53,11 +53,13 @@ def receive(
         for job in done:
             job.result()
     except StoreUnreachable:
+        store.abandon()
         pool.shutdown(cancel_futures=True)
         for target in targets:
             if not target.finished:
                 target.stream(progress)
     finally:
+        store.abandon()  # nothing is under way any more unless this is an error or an interrupt
         pool.shutdown(cancel_futures=True)
         for target in targets:
             target.abandon()

@@ -6,13 +6,13 @@ import hashlib
 import io
 import os
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import CancelledError, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 from assay.digest import LocalFile, ManifestEntry
 from assay.errors import FileChanged, PathRefused
-from assay.transfer.progress import Progress
+from assay.transfer.progress import Progress, Step
 
 PART_SIZE = 16 * 2**20  # what servers ask for unless a file is huge; another size costs reading parts again
 BLOCK = 2**20
@@ -41,13 +41,30 @@ def hash_files(
     """Hash files in parallel, in their order. Raises FileChanged, PathRefused when one cannot be read."""
     progress.begin("hash", sum(file.size for file in files))
     with ThreadPoolExecutor(max_workers=min(4, os.cpu_count() or 1), thread_name_prefix="assay-hash") as pool:
-        jobs = [pool.submit(hash_file, file, progress, part_size) for file in files]
+        ending = _Ending(progress)
+        jobs = [pool.submit(hash_file, file, ending, part_size) for file in files]
         try:
             return [job.result() for job in jobs]
         except BaseException:
-            for job in jobs:
-                job.cancel()
+            ending.ended = True
+            pool.shutdown(cancel_futures=True)
             raise
+
+
+class _Ending:
+    """Passes progress on until it is told that nobody waits any more; then the file being hashed is left."""
+
+    def __init__(self, progress: Progress) -> None:
+        self.ended = False
+        self._progress = progress
+
+    def begin(self, step: Step, total: int) -> None:
+        self._progress.begin(step, total)
+
+    def advance(self, step: Step, amount: int) -> None:
+        if self.ended:
+            raise CancelledError
+        self._progress.advance(step, amount)
 
 
 def hash_file(file: LocalFile, progress: Progress, part_size: int = PART_SIZE) -> HashedFile:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
@@ -37,6 +38,10 @@ class StoreRefused(AssayError):
         self.status = status
 
 
+class _Abandoned(Exception):
+    """The transfer was given up; nobody waits for this request any more."""
+
+
 class _Expired(Exception):
     """403: the URL is no longer good."""
 
@@ -56,11 +61,16 @@ class Store:
         self._progress = progress
         self._backoff = tenacity.wait_exponential(BACKOFF, max=10.0) + tenacity.wait_random(0, BACKOFF)
         self._answered = False
+        self._abandoned = threading.Event()
         self._http = httpx.Client(
             timeout=httpx.Timeout(timeout, connect=5.0, pool=None),
             limits=httpx.Limits(max_connections=WORKERS, max_keepalive_connections=WORKERS),
             follow_redirects=False,
         )
+
+    def abandon(self) -> None:
+        """End requests under way within a block, so that an interrupt does not wait for whole parts."""
+        self._abandoned.set()
 
     def close(self) -> None:
         self._http.close()
@@ -73,6 +83,7 @@ class Store:
         def attempt(target: Address, done: Attempt) -> str:
             def counted() -> Iterator[bytes]:
                 for block in content():
+                    self._check_wanted()
                     yield block
                     done.advance(len(block))
 
@@ -105,6 +116,7 @@ class Store:
                     raise StoreRefused("The object store does not serve ranges.", response.status_code)
                 received = 0
                 for block in response.iter_raw(READ):
+                    self._check_wanted()
                     if received + len(block) > length:
                         raise _Passing("more bytes came than were asked for")
                     write(start + received, block)
@@ -114,6 +126,10 @@ class Store:
                     raise _Passing("the body was cut short")
 
         self._retrying(address, "download", attempt)
+
+    def _check_wanted(self) -> None:
+        if self._abandoned.is_set():
+            raise _Abandoned
 
     def _check(self, response: httpx.Response) -> None:
         self._answered = True
@@ -137,6 +153,7 @@ class Store:
         def once() -> Result:
             nonlocal fresh
             done = Attempt(self._progress, step)
+            self._check_wanted()
             try:
                 return attempt(address(fresh), done)
             except BaseException as error:
@@ -148,6 +165,7 @@ class Store:
             retry=tenacity.retry_if_exception_type((_Expired, _Passing, httpx.TransportError)),
             stop=self._is_hopeless,
             wait=lambda state: 0.0 if isinstance(_failure(state), _Expired) else self._backoff(state),
+            sleep=tenacity.sleep_using_event(self._abandoned),
             reraise=True,
         )
         try:

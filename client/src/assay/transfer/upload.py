@@ -115,6 +115,9 @@ class _Sender:
                 self._finish(self._take_complete())
             for completion in self._completions:
                 completion.result()
+        except BaseException:
+            self._store.abandon()
+            raise
         finally:
             pool.shutdown(cancel_futures=True)
 

@@ -14,6 +14,8 @@ class DomainError(Exception):
 
     code: ClassVar[str] = "refused"
     status: ClassVar[int] = 409
+    # Seconds after which the same request may do better; None when it will not.
+    retry_after: ClassVar[int | None] = None
 
     def __init__(self, sentence: str, *, field: str | None = None, reasons: list[str] | None = None) -> None:
         super().__init__(sentence)

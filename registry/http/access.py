@@ -116,7 +116,10 @@ class ByRule(permissions.BasePermission):
             case Anybody():
                 return True
             case Superuser():
-                return request.user.is_superuser
+                # A token that is bound to a namespace or to scopes carries no more than those.
+                token = request.auth
+                bound = getattr(token, "namespace_id", None) or getattr(token, "scopes", None) is not None
+                return request.user.is_superuser and not bound
             case _:
                 return request.user.is_authenticated and request.user.is_active
 

@@ -23,6 +23,7 @@ class KeyInFlight(DomainError):
     """The first request with this key has not been answered yet."""
 
     code = "key-in-flight"
+    retry_after = 1
 
 
 class KeyReused(DomainError):

@@ -68,7 +68,12 @@ def answer(error: Exception) -> Response | None:  # noqa: PLR0911 - one case, on
     """The problem document for a refusal; None for what is nobody's refusal but our defect."""
     match error:
         case DomainError():
-            return problem(error.status, error.code, error.sentence, field=error.field, reasons=error.reasons)
+            response = problem(
+                error.status, error.code, error.sentence, field=error.field, reasons=error.reasons
+            )
+            if error.retry_after is not None:
+                response["Retry-After"] = str(error.retry_after)
+            return response
         case IntegrityError():
             name = constraint_name(error)
             code, sentence = CONSTRAINTS.get(

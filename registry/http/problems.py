@@ -99,14 +99,17 @@ def answer(error: Exception) -> Response | None:  # noqa: PLR0911 - one case, on
         case PermissionDenied():
             return problem(403, "forbidden", "You may not do this.")
         case exceptions.APIException():
-            code = str(error.default_code).replace("_", "-")
-            response = problem(error.status_code, code, str(error.detail))
-            if wait := getattr(error, "wait", None):
-                response["Retry-After"] = str(int(wait) + 1)
-            if header := getattr(error, "auth_header", None):
-                response["WWW-Authenticate"] = header
-            return response
+            return _of_framework(error)
     return None
+
+
+def _of_framework(error: exceptions.APIException) -> Response:
+    response = problem(error.status_code, str(error.default_code).replace("_", "-"), str(error.detail))
+    if wait := getattr(error, "wait", None):
+        response["Retry-After"] = str(int(wait) + 1)
+    if header := getattr(error, "auth_header", None):
+        response["WWW-Authenticate"] = header
+    return response
 
 
 def _invalid(detail: Any) -> Response:

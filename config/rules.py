@@ -6,14 +6,67 @@ A route that is missing here is refused at run time, and a walk of the URLconf f
 
 from __future__ import annotations
 
-from registry.http.access import Anybody, Holds, Rule, SignedInOnly, Superuser
+from registry.http.access import AdminRule, Anybody, Holds, Rule, SignedInOnly, Staff, Superuser
 from registry.roles import Permission as P
 
 RULES: dict[tuple[str, str], Rule] = {
     # ---- registry: people, namespaces, models
+    ("healthz", "GET"): Anybody("says only that the process answers"),
+    ("readyz", "GET"): Anybody("says only which service is missing"),
+    ("schema", "GET"): SignedInOnly("the shape of the interface, the same for all"),
+    ("docs", "GET"): SignedInOnly("the shape of the interface, the same for all"),
+    ("whoami", "GET"): SignedInOnly("tells callers of themselves"),
+    ("tokens", "GET"): SignedInOnly("one's own tokens"),
+    ("tokens", "POST"): SignedInOnly("a token for oneself, with no more rights"),
+    ("token", "DELETE"): SignedInOnly("one's own token"),
+    ("namespaces", "GET"): SignedInOnly("lists only what the caller may see"),
+    ("namespaces", "POST"): Superuser("teams are set up by the platform's administrators"),
+    ("namespace", "GET"): Holds(P.NAMESPACE_READ),
+    ("members", "GET"): Holds(P.NAMESPACE_READ),
+    ("members", "POST"): Holds(P.ROLE_GRANT),
+    ("member", "DELETE"): Holds(P.ROLE_GRANT),
+    ("models", "GET"): Holds(P.NAMESPACE_READ),
+    ("models", "POST"): Holds(P.MODEL_CREATE),
+    ("model", "GET"): Holds(P.NAMESPACE_READ),
+    ("model", "PUT"): Holds(P.MODEL_CREATE),
+    ("model", "PATCH"): Holds(P.MODEL_EDIT),
+    ("version", "GET"): Holds(P.NAMESPACE_READ),
+    ("version", "PATCH"): Holds(P.VERSION_TAG),
+    ("resolve", "GET"): SignedInOnly("finds only what the caller may see"),
+    ("evaluations", "GET"): Holds(P.NAMESPACE_READ),
+    ("evaluations", "POST"): Holds(P.EVALUATION_CREATE),
+    ("aliases", "GET"): Holds(P.NAMESPACE_READ),
+    ("alias", "GET"): Holds(P.NAMESPACE_READ),
+    ("alias", "PUT"): Holds(P.ALIAS_MOVE),
+    ("alias", "DELETE"): Holds(P.ALIAS_MOVE),
     # ---- registry: uploads and artifacts
+    ("uploads", "POST"): Holds(P.VERSION_CREATE),
+    ("upload", "GET"): Holds(P.VERSION_CREATE),
+    ("upload-parts", "POST"): Holds(P.VERSION_CREATE),
+    ("upload-complete", "POST"): Holds(P.VERSION_CREATE),
+    ("upload-content", "PUT"): Holds(P.VERSION_CREATE),
+    ("upload-abort", "POST"): Holds(P.VERSION_CREATE),
+    ("version-artifacts", "GET"): Holds(P.NAMESPACE_READ),
+    ("version-artifact", "GET"): Holds(P.NAMESPACE_READ),
+    ("version-verify", "POST"): Holds(P.VERSION_VERIFY),
     # ---- registry: webhooks, search, compare, journal
+    ("search", "GET"): SignedInOnly("finds only what the caller may see"),
+    ("compare", "GET"): SignedInOnly("compares only what the caller may see"),
+    ("events", "GET"): Holds(P.JOURNAL_READ),
+    ("webhooks", "GET"): Holds(P.WEBHOOK_EDIT),
+    ("webhooks", "POST"): Holds(P.WEBHOOK_EDIT),
+    ("webhook", "GET"): Holds(P.WEBHOOK_EDIT),
+    ("webhook", "PATCH"): Holds(P.WEBHOOK_EDIT),
+    ("webhook", "DELETE"): Holds(P.WEBHOOK_EDIT),
+    ("webhook-deliveries", "GET"): Holds(P.WEBHOOK_EDIT),
+    ("delivery-redeliver", "POST"): Holds(P.WEBHOOK_EDIT),
     # ---- lineage: versions, runs, graph
+    ("runs", "GET"): Holds(P.NAMESPACE_READ),
+    ("runs", "POST"): Holds(P.RUN_WRITE),
+    ("run", "GET"): Holds(P.NAMESPACE_READ),
+    ("run", "PATCH"): Holds(P.RUN_WRITE),
+    ("run-log", "POST"): Holds(P.RUN_WRITE),
+    ("run-datasets", "POST"): Holds(P.RUN_WRITE),
     # ---- lifecycle: promotions, policies, checks
     ("version-promotions", "GET"): Holds(P.NAMESPACE_READ),
     ("version-promotions", "POST"): Holds(P.PROMOTION_REQUEST),
@@ -35,6 +88,87 @@ RULES: dict[tuple[str, str], Rule] = {
     ("policies", "POST"): Holds(P.POLICY_EDIT),
     # ---- lifecycle: retention
     # ---- console and admin
+    ("home", "GET"): SignedInOnly("shows only what the person may see"),
+    ("model-page", "GET"): Holds(P.NAMESPACE_READ),
+    ("version-page", "GET"): Holds(P.NAMESPACE_READ),
+    ("promotion-page", "GET"): Holds(P.NAMESPACE_READ),
+    ("account-tokens", "GET"): SignedInOnly("one's own tokens"),
+    ("account-tokens", "POST"): SignedInOnly("a token for oneself: its rights are one's own"),
+    ("account-token-revoke", "POST"): SignedInOnly("one's own tokens"),
+    ("account-sign-out", "POST"): SignedInOnly("one's own session"),
+    ("admin:login", "GET"): Anybody("the log-in form"),
+    ("admin:login", "POST"): Anybody("the log-in form"),
+    ("admin:logout", "POST"): SignedInOnly("one's own session"),
+    ("admin:password_change", "GET"): Staff("one's own password"),
+    ("admin:password_change", "POST"): Staff("one's own password"),
+    ("admin:password_change_done", "GET"): Staff("one's own password"),
+    ("admin:index", "GET"): Staff("what there is to open"),
+    ("admin:app_list", "GET"): Staff("what there is to open"),
+    ("admin:search", "GET"): Staff("names of pages, no rows"),
+    ("admin:jsi18n", "GET"): Anybody("the texts of the admin's scripts"),
+    ("admin:autocomplete", "GET"): Staff("asks the ModelAdmin, which shows only what the person may see"),
+    ("admin:view_on_site", "GET"): Staff("no model has such a page"),
+    ("admin:desk", "GET"): Staff("lists only promotions the person may see"),
+    ("admin:desk-promotion", "GET"): Holds(P.NAMESPACE_READ),
+    ("admin:desk-promotion", "POST"): Holds(P.PROMOTION_DECIDE, or_designated=True),
 }
 
-__all__ = ["RULES", "Anybody", "Holds", "P", "SignedInOnly", "Superuser"]
+# The admin's pages of models: looking at the rows of one's own namespaces, and what is listed here, no more.
+_IN_PERSON = Superuser("accounts are kept by the platform's administrators")
+ADMIN_RULES: dict[str, AdminRule] = {
+    "registry.Namespace": AdminRule(
+        "a namespace is made once and never renamed or deleted; roles are granted and taken by its admins",
+        {
+            "new_namespace": Superuser("namespaces are the platform's"),
+            "grant": Holds(P.ROLE_GRANT),
+            "revoke": Holds(P.ROLE_GRANT),
+        },
+    ),
+    "registry.User": AdminRule(
+        "accounts are the platform's; none is deleted, because what it did stays its own",
+        {
+            "new_person": _IN_PERSON,
+            "new_password": _IN_PERSON,
+            "activate": _IN_PERSON,
+            "deactivate": _IN_PERSON,
+        },
+        superuser=True,
+    ),
+    "registry.ServiceToken": AdminRule(
+        "one's own tokens and those of one's service accounts; the secret is nowhere, only revoking is left",
+        {"revoke": SignedInOnly("the pages list no others'")},
+    ),
+    "registry.Event": AdminRule("the journal is history"),
+    "registry.Evaluation": AdminRule("evidence is history"),
+    "registry.Webhook": AdminRule("made and changed over REST, which shows the secret once"),
+    "registry.Delivery": AdminRule(
+        "what was told to whom is history; it can be told again", {"redeliver": Holds(P.WEBHOOK_EDIT)}
+    ),
+    "registry.RegisteredModel": AdminRule(
+        "edited over REST and by the client; operators go back, or take out in an incident, from here",
+        {
+            "open_page": Holds(P.NAMESPACE_READ),
+            "roll_back": Holds(P.VERSION_ROLL_BACK),
+            "suspend": Holds(P.VERSION_SUSPEND),
+        },
+    ),
+    "registry.ModelVersion": AdminRule(
+        "what a version is does not change; its stage is moved by promotions", {"open_page": Holds(P.NAMESPACE_READ)}
+    ),
+    "lineage.Run": AdminRule("what was executed is history"),
+    "lineage.Dataset": AdminRule("what was read is history"),
+    "lifecycle.Promotion": AdminRule(
+        "decided on the desk; an open one can be taken back",
+        {"open_on_desk": Holds(P.NAMESPACE_READ), "withdraw": Holds(P.PROMOTION_REQUEST)},
+    ),
+    "lifecycle.Policy": AdminRule(
+        "a published revision never changes; another one can be published", {"publish": Holds(P.POLICY_EDIT)}
+    ),
+    "lifecycle.RetentionPolicy": AdminRule(
+        "one a namespace, edited by an action", {"edit": Holds(P.RETENTION_EDIT)}
+    ),
+    "lifecycle.TierMove": AdminRule("what was moved is history"),
+    "lifecycle.LegalHold": AdminRule("holds are history"),
+}
+
+__all__ = ["ADMIN_RULES", "RULES", "Anybody", "Holds", "P", "SignedInOnly", "Superuser"]

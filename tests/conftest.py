@@ -14,11 +14,18 @@ import pytest
 from django.db import connections
 from django.test import TransactionTestCase
 
+from config.celery import app as celery_app
 from config.embedded import programs
 from config.embedded.home import free_port
 from config.embedded.process import Child
-from config.embedded.supervisor import answers
+from config.embedded.supervisor import serves
 from tests import services
+from tests.cast import cast
+
+__all__ = ["cast"]
+
+
+QUEUES = programs.QUEUES.split(",")
 
 
 class Process:
@@ -51,7 +58,7 @@ class Live(Process):
     """The web, and its address."""
 
     def __init__(self, child: Child, url: str) -> None:
-        super().__init__(child, lambda: answers(f"{url}/healthz"))
+        super().__init__(child, lambda: serves(f"{url}/healthz"))
         self.url = url
 
 
@@ -85,19 +92,42 @@ def app_db() -> Iterator[psycopg.Connection[tuple[Any, ...]]]:
         yield session
 
 
+class Worker(Process):
+    """The Celery worker, which takes messages only while a test asks for it."""
+
+    def __init__(self, child: Child) -> None:
+        super().__init__(child, lambda: " ready." in child.output())
+
+    def resume(self) -> None:
+        """Take messages; those that other tests left behind are dropped."""
+        celery_app.control.purge()
+        if self.child.running:
+            for queue in QUEUES:
+                celery_app.control.add_consumer(queue, reply=True, timeout=5, limit=1)
+        else:
+            self.start()
+
+    def pause(self) -> None:
+        """Take no more messages. What runs goes on to its end."""
+        if self.child.running:
+            for queue in QUEUES:
+                celery_app.control.cancel_consumer(queue, reply=True, timeout=5, limit=1)
+
+
 @pytest.fixture(scope="session")
-def _worker() -> Iterator[Process]:
-    child = programs.worker(_environment(), _log("worker"))
-    process = Process(child, lambda: " ready." in child.output())
+def _worker() -> Iterator[Worker]:
+    process = Worker(programs.worker(_environment(), _log("worker")))
     yield process
-    child.kill()
+    process.kill()
 
 
 @pytest.fixture
-def worker(_worker: Process, broker: Process) -> Process:
-    """A Celery worker over this process's database and broker, running. Tests that use it commit."""
-    _worker.start()
-    return _worker
+def worker(_worker: Worker, broker: Process) -> Iterator[Worker]:
+    """A Celery worker over this process's database and broker, ready. Tests that use it commit."""
+    _worker.resume()
+    yield _worker
+    broker.start()
+    _worker.pause()
 
 
 @pytest.fixture(scope="session")

@@ -223,21 +223,27 @@ def _create(
 
 
 def _rollback_target(model: RegisteredModel, to: int | None) -> ModelVersion:
-    been = StageChange.objects.filter(version__model=model, to_stage=Stage.PRODUCTION).order_by("-pk")
-    if to is not None:
-        version = ModelVersion.objects.filter(model=model, number=to).first()
-        if version is None:
-            raise NotVisible(f"There is no version {model}:{to} that you can see.")
-        if version.stage != Stage.ARCHIVED or not been.filter(version=version).exists():
-            raise NoRollbackTarget(
-                f"{version.reference} is in {version.stage}; one goes back only to an archived version "
-                "that was in production."
-            )
-        return version
-    for change in been.select_related("version__model__namespace"):
-        if change.version.stage == Stage.ARCHIVED:
-            return change.version
-    raise NoRollbackTarget(f"{model} has no earlier production version to go back to.")
+    """The version to go back to: archived, in production before, and not taken out in an incident since."""
+    changes = StageChange.objects.filter(version__model=model).order_by("-pk")
+    given_up = dict(changes.filter(to_stage=Stage.DEPRECATED).order_by("pk").values_list("version_id", "pk"))
+    been = [
+        change.version
+        for change in changes.filter(to_stage=Stage.PRODUCTION).select_related("version__model__namespace")
+        if change.pk > given_up.get(change.version_id, 0) and change.version.stage == Stage.ARCHIVED
+    ]
+    if to is None:
+        if not been:
+            raise NoRollbackTarget(f"{model} has no earlier production version to go back to.")
+        return been[0]
+    version = ModelVersion.objects.filter(model=model, number=to).first()
+    if version is None:
+        raise NotVisible(f"There is no version {model}:{to} that you can see.")
+    if version not in been:
+        raise NoRollbackTarget(
+            f"{version.reference} is in {version.stage}; one goes back only to an archived version that was in "
+            "production and has not been suspended or deprecated since."
+        )
+    return version
 
 
 def _way_to(stage: str, target: str) -> str:

@@ -43,7 +43,8 @@ class LineageComplete(Gate):
             return Finding(
                 Verdict.PASS, "The run, its code, its data and its environment are recorded.", evidence
             )
-        return Finding(Verdict.FAIL, " ".join(told["missing"] or told["notes"]), evidence)
+        said = "; ".join(told["missing"] or told["notes"])
+        return Finding(Verdict.FAIL, f"What made it is not fully recorded: {said}.", evidence)
 
 
 class IntegrityVerified(Gate):

@@ -1,0 +1,181 @@
+"""Production is unreachable without passed gates and an approval by somebody else: each way, tried."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from django.db import IntegrityError, connection, transaction
+from django.utils import timezone
+from django_fsm import TransitionNotAllowed
+
+from lifecycle.models import Approval, GateResult, Promotion, State
+from registry.models import Alias, ModelVersion
+from tests.cast import Cast
+from tests.factories import fresh, promotion_at, ready_version, staged_version
+
+
+@pytest.fixture(params=["development", "staging"])
+def version(request: pytest.FixtureRequest, cast: Cast) -> ModelVersion:
+    return ready_version(cast) if request.param == "development" else staged_version(cast)
+
+
+def test_by_assignment(version: ModelVersion) -> None:
+    with pytest.raises(AttributeError):
+        version.stage = "production"
+
+
+def test_by_the_transition_alone(version: ModelVersion) -> None:
+    with pytest.raises((IntegrityError, TransitionNotAllowed)), transaction.atomic():
+        version.to_production()
+        version.save()
+    assert fresh(version).stage != "production"
+
+
+def test_by_save_of_a_built_row(version: ModelVersion) -> None:
+    fields = {f.attname: getattr(version, f.attname) for f in ModelVersion._meta.concrete_fields}
+    forged = ModelVersion(**{**fields, "stage": "production"})
+    with pytest.raises(IntegrityError), transaction.atomic():
+        forged.save()
+    assert fresh(version).stage != "production"
+
+
+def test_by_update(version: ModelVersion) -> None:
+    with pytest.raises(IntegrityError), transaction.atomic():
+        ModelVersion.objects.filter(pk=version.pk).update(stage="production")
+
+
+def test_by_bulk_update(version: ModelVersion) -> None:
+    fields = {f.attname: getattr(version, f.attname) for f in ModelVersion._meta.concrete_fields}
+    forged = ModelVersion(**{**fields, "stage": "production"})
+    with pytest.raises(IntegrityError), transaction.atomic():
+        ModelVersion.objects.bulk_update([forged], ["stage"])
+
+
+def test_by_sql(version: ModelVersion) -> None:
+    sql("UPDATE registry_modelversion SET stage = 'production' WHERE id = %s", version.pk)
+
+
+def test_born_there(version: ModelVersion) -> None:
+    sql(
+        "INSERT INTO registry_modelversion SELECT (r).* FROM (SELECT jsonb_populate_record(v, jsonb_build_object("
+        "'id', gen_random_uuid(), 'number', 77, 'status', 'verifying', 'stage', 'production')) AS r"
+        " FROM registry_modelversion v WHERE id = %s) x",
+        version.pk,
+    )
+
+
+def test_by_a_promotion_that_calls_itself_applied(cast: Cast) -> None:
+    waiting = promotion_at(cast, "awaiting_approval")
+    sql("UPDATE lifecycle_promotion SET state = 'applied' WHERE id = %s", waiting.pk)
+    sql("UPDATE lifecycle_promotion SET state = 'applied', applied_xid = 1 WHERE id = %s", waiting.pk)
+
+
+def test_by_a_promotion_born_applied(cast: Cast) -> None:
+    version = staged_version(cast)
+    with pytest.raises(IntegrityError), transaction.atomic():
+        Promotion.objects.create(
+            version=version,
+            target="production",
+            state=State.APPLIED,
+            policy_snapshot={"gates": []},
+            requested_by=cast.user("eve"),
+            requested_at=timezone.now(),
+            expires_at=timezone.now(),
+        )
+
+
+def test_by_a_snapshot_without_gates(cast: Cast) -> None:
+    """The floor below any policy is the database's: integrity, lineage, one approval by somebody else."""
+    version = staged_version(cast)
+    promotion = Promotion.objects.create(
+        version=version,
+        target="production",
+        policy_snapshot={"gates": [], "approvals": {"count": 0}},
+        requested_by=cast.user("eve"),
+        requested_at=timezone.now(),
+        expires_at=timezone.now(),
+    )
+    sql("UPDATE lifecycle_promotion SET state = 'applied' WHERE id = %s", promotion.pk)
+    for gate in ("integrity_verified", "lineage_complete"):
+        GateResult.objects.create(
+            promotion=promotion, key=gate, gate=gate, verdict="pass", sentence="so I say", at=timezone.now()
+        )
+    # All gates forged: the approval is still missing.
+    sql("UPDATE lifecycle_promotion SET state = 'applied' WHERE id = %s", promotion.pk)
+
+
+@pytest.mark.parametrize("who", ["eve", "ben"])
+def test_by_an_approval_of_ones_own(cast: Cast, who: str) -> None:
+    waiting = promotion_at(cast, "awaiting_approval")
+    with pytest.raises(IntegrityError), transaction.atomic():
+        Approval.objects.create(
+            promotion=waiting,
+            by=cast.user(who),
+            verdict="approve",
+            binding=waiting.binding,
+            at=timezone.now(),
+        )
+
+
+def test_by_an_approval_of_something_else(cast: Cast) -> None:
+    waiting = promotion_at(cast, "awaiting_approval")
+    with pytest.raises(IntegrityError), transaction.atomic():
+        Approval.objects.create(
+            promotion=waiting, by=cast.user("cora"), verdict="approve", binding="0" * 64, at=timezone.now()
+        )
+
+
+def test_with_a_promotion_that_was_applied_before(cast: Cast) -> None:
+    first = promotion_at(cast, "applied").version
+    promotion_at(cast, "applied", value=0.95)
+
+    sql("UPDATE registry_modelversion SET stage = 'production' WHERE id = %s", first.pk)
+
+
+def test_by_pointing_the_alias(cast: Cast) -> None:
+    first = promotion_at(cast, "applied").version
+    other = staged_version(cast)
+
+    with pytest.raises(IntegrityError), transaction.atomic():
+        Alias.objects.filter(model=first.model, name="production").update(version=other)
+    with pytest.raises(IntegrityError), transaction.atomic():
+        Alias.objects.filter(model=first.model, name="production").update(version=other, protected=False)
+    with pytest.raises(IntegrityError), transaction.atomic():
+        Alias.objects.filter(model=first.model, name="production").delete()
+
+
+@pytest.mark.parametrize("who", ["ben", "vera", "otto", "ci", "mallory", None])
+def test_by_rest_without_the_right(cast: Cast, who: str | None) -> None:
+    version = staged_version(cast)
+    path = f"/api/v1/namespaces/{cast.namespace.name}/models/{version.model.name}/versions/{version.number}"
+
+    answer = cast.client(who).post(f"{path}/promotions", {"target": "production"})
+
+    assert answer.status_code == {None: 401, "mallory": 404}.get(who, 403)
+    assert not Promotion.objects.filter(version=version, target="production").exists()
+
+
+def test_by_rest_with_the_stage_in_the_body(cast: Cast) -> None:
+    version = staged_version(cast)
+    path = f"/api/v1/namespaces/{cast.namespace.name}/models/{version.model.name}/versions/{version.number}"
+
+    cast.client("ada").patch(path, {"stage": "production", "description": "x"})
+
+    assert fresh(version).stage == "staging"
+
+
+def test_by_rest_approving_ones_own(cast: Cast) -> None:
+    waiting = promotion_at(cast, "awaiting_approval")
+
+    answer = cast.client("eve").post(f"/api/v1/promotions/{waiting.pk}/approve", {})
+
+    assert answer.status_code == 403
+    assert fresh(waiting.version).stage == "staging"
+
+
+def sql(statement: str, *values: Any) -> None:
+    """The runtime role is refused."""
+    with pytest.raises(IntegrityError), transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(statement, values)
+        assert cursor.rowcount > 0, "the attack met no row: it proves nothing"

@@ -1,60 +1,71 @@
-"""Whether a version's bytes are there and proven, from what the database knows of the last reading."""
+"""Whether a version's bytes can be relied on now, in a sentence."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from typing import Any
 
-from registry.models import Artifact, Blob, ModelVersion, Tier
+from django.utils import timezone
+
+from registry.artifacts.scrub import verify_blobs_of
+from registry.models import Artifact, Blob, Manifest, ModelVersion, Tier
+
+FRESH = timedelta(hours=24)
 
 
 @dataclass(frozen=True)
 class Integrity:
-    """The answer, in words. `evidence` names the manifest and what is wrong with it, and holds no clock."""
+    """`ok` only when every byte is there, hot, unquarantined, and was read and hashed recently."""
 
     ok: bool
     sentence: str
-    evidence: dict[str, Any]
+    evidence: dict[str, Any] = field(default_factory=dict)
 
 
-def integrity(version: ModelVersion, *, since: datetime) -> Integrity:
-    """Every file is live, hot, not quarantined, and was read and hashed since then."""
-    files = list(
-        Artifact.objects.filter(manifest=version.manifest_id).select_related("blob").order_by("path")
-    )
-    manifest = {"manifest": version.manifest.digest, "files": len(files)}
-    for trouble, is_wrong in (
-        ("quarantined: the bytes in the store are not those that were published", _quarantined),
-        ("gone from the store", _gone),
-        ("in cold storage; restore it first", _cold),
-    ):
-        wrong = [file.path for file in files if is_wrong(file.blob)]
-        if wrong:
-            return Integrity(False, f"{_named(wrong)} is {trouble}.", {**manifest, "wrong": wrong[:20]})
-    if not files:
-        return Integrity(False, f"{version.reference} has no files.", manifest)
-    unread = [f.path for f in files if f.blob.verified_at is None or f.blob.verified_at < since]
-    if unread:
-        sentence = f"{_named(unread)} has not been read and hashed since {since:%Y-%m-%d %H:%M} UTC."
-        return Integrity(False, sentence, {**manifest, "unread": unread[:20]})
-    digest = (version.manifest.digest or "")[:12]
+def integrity(version: ModelVersion, *, since: datetime | None = None) -> Integrity:
+    """What is known of the version's bytes; `since`: when the oldest proof may be from (default 24 h ago)."""
+    since = since or timezone.now() - FRESH
+    manifest = Manifest.objects.get(pk=version.manifest_id)
+    if version.status != ModelVersion.Status.READY or manifest.state != Manifest.State.SEALED:
+        return Integrity(False, f"{version.reference} is {version.status}: its bytes are not published.")
+    rows = Artifact.objects.filter(manifest=manifest).select_related("blob").order_by("path")
+    wrong = [
+        (artifact.path, artifact.blob.sha256, said)
+        for artifact in rows
+        if (said := _wrong(artifact.blob, since))
+    ]
+    proofs = [artifact.blob.verified_at for artifact in rows if artifact.blob.verified_at]
+    evidence = {
+        "digest": f"sha256:{manifest.digest}",
+        "files": manifest.files,
+        "size": manifest.size,
+        "verified_at": min(proofs).isoformat() if proofs and len(proofs) == len(rows) else None,
+        "wrong": [{"path": path, "sha256": sha256, "what": said} for path, sha256, said in wrong[:20]],
+    }
+    if wrong:
+        path, _, said = wrong[0]
+        more = f", and {len(wrong) - 1} more files are not as they should be" if wrong[1:] else ""
+        return Integrity(False, f"{path} {said}{more}.", evidence)
+    files = "The one file was" if manifest.files == 1 else f"All {manifest.files} files were"
     return Integrity(
-        True, f"All {len(files)} files were read again and are what sha256:{digest}… says.", manifest
+        True, f"{files} read and hashed within the time asked for, and match the digests.", evidence
     )
 
 
-def _quarantined(blob: Blob) -> bool:
-    return blob.quarantined_at is not None
+def _wrong(blob: Blob, since: datetime) -> str | None:
+    if blob.quarantined_at is not None:
+        return f"is quarantined: {blob.quarantine_reason}"
+    if blob.state != Blob.State.LIVE:
+        return "is no longer kept"
+    if blob.tier != Tier.HOT:
+        return "is in cold storage: restore the version first"
+    if blob.verified_at is None or blob.verified_at < since:
+        return "was not read again recently enough: verify the version first"
+    return None
 
 
-def _gone(blob: Blob) -> bool:
-    return blob.state != Blob.State.LIVE
-
-
-def _cold(blob: Blob) -> bool:
-    return blob.tier != Tier.HOT
-
-
-def _named(paths: list[str]) -> str:
-    return paths[0] if len(paths) == 1 else f"{paths[0]} (and {len(paths) - 1} more)"
+def reverify(version: ModelVersion) -> Integrity:
+    """Read and hash every blob now, then say what is known. It may take minutes. Raises StoreUnavailable."""
+    verify_blobs_of(version.pk)
+    return integrity(version)

@@ -1,5 +1,23 @@
 """The registry's Celery tasks."""
 
+from registry.tasks.artifacts import (
+    publish_version,
+    reap_upload,
+    reap_uploads,
+    scrub_blobs,
+    sweep_versions,
+    verify_version,
+)
 from registry.tasks.outbox import deliver, drain_outbox, sweep_deliveries
 
-__all__ = ["deliver", "drain_outbox", "sweep_deliveries"]
+__all__ = [
+    "deliver",
+    "drain_outbox",
+    "publish_version",
+    "reap_upload",
+    "reap_uploads",
+    "scrub_blobs",
+    "sweep_deliveries",
+    "sweep_versions",
+    "verify_version",
+]

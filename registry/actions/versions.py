@@ -1,0 +1,206 @@
+"""Registering versions, and the little about them that may be edited."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db import transaction
+from django.utils import timezone
+
+from registry.actions.uploads import check_own
+from registry.artifacts.uploads import check_open
+from registry.errors import DomainError, InvalidInput, NotVisible
+from registry.journal import record
+from registry.journal.enqueue import enqueue
+from registry.models import (
+    Manifest,
+    ModelVersion,
+    Namespace,
+    Principal,
+    RegisteredModel,
+    Upload,
+    UploadFile,
+)
+from registry.permissions import check_can
+from registry.roles import Permission
+from registry.tasks.artifacts import publish_version, verify_version
+
+MOST_TAGS = 100
+
+
+class UploadIncomplete(DomainError):
+    """Files of the upload have not arrived yet."""
+
+    code = "upload-incomplete"
+
+
+class VersionNotReady(DomainError):
+    """What was asked for needs a version whose bytes have been verified."""
+
+    code = "version-not-ready"
+
+
+@transaction.atomic
+def create_version(  # noqa: PLR0913 - a version is made of this much
+    *,
+    namespace: Namespace,
+    name: str,
+    upload: Upload,
+    by: Principal,
+    run_id: Any = None,
+    parameters: dict[str, Any] | None = None,
+    description: str = "",
+    tags: dict[str, str] | None = None,
+    format: str = "",
+    schema: Any = None,
+    completeness: dict[str, Any] | None = None,
+) -> ModelVersion:
+    """A new version of the model (made when it is not there), `verifying` until its bytes are proven.
+
+    Raises UploadIncomplete, UploadClosed, InvalidInput, Forbidden, NotVisible.
+    """
+    check_can(by, Permission.VERSION_CREATE, namespace)
+    if upload.namespace_id != namespace.pk:
+        raise NotVisible(f"There is no upload {upload.pk} in {namespace.name}.")
+    check_own(upload, by)
+    model = _locked_model(namespace, name, by)
+    number = model.next_number
+    model.next_number = number + 1
+    model.save(update_fields=["next_number"])
+    version = ModelVersion.objects.create(
+        model=model,
+        number=number,
+        status=ModelVersion.Status.VERIFYING,
+        manifest=_manifest_of(upload),
+        format=format,
+        schema=schema,
+        parameters=parameters or {},
+        description=description,
+        tags=_checked_tags(tags or {}),
+        run_id=run_id,
+        completeness=completeness or {},
+        created_by=by.account,
+    )
+    record(
+        "version.registered",
+        subject=version,
+        by=by,
+        namespace=namespace,
+        after={
+            "model": model.name,
+            "number": number,
+            "run": str(run_id) if run_id else None,
+            "upload": str(upload.pk),
+            "tags": version.tags,
+        },
+    )
+    enqueue(publish_version.name, version_id=str(version.pk))
+    return version
+
+
+def _locked_model(namespace: Namespace, name: str, by: Principal) -> RegisteredModel:
+    """The model of that name, made or revived when it is not there, locked until the transaction ends."""
+    made = None
+    if not RegisteredModel.objects.filter(namespace=namespace, name=name).exists():
+        made = RegisteredModel(namespace=namespace, name=name, created_by=by.account)
+        made.clean_fields()
+        # Of two that make it at once one inserts; the other waits here, then finds it.
+        RegisteredModel.objects.bulk_create([made], ignore_conflicts=True)
+    rows = RegisteredModel.objects.select_for_update(no_key=True, of=("self",)).select_related("namespace")
+    model = rows.get(namespace=namespace, name=name)
+    if model.deleted_at is not None or (made and made.pk == model.pk):
+        check_can(by, Permission.MODEL_CREATE, namespace)
+        model.deleted_at = None
+        model.save(update_fields=["deleted_at"])
+        record("model.created", subject=model, by=by, namespace=namespace, after={"name": name})
+    return model
+
+
+def _manifest_of(upload: Upload) -> Manifest:
+    """The manifest that publishing fills: the upload's own, or a new one when the last attempt failed.
+
+    Raises UploadIncomplete, UploadClosed.
+    """
+    row = Upload.objects.select_for_update().get(pk=upload.pk)
+    if row.state != Upload.State.COMPLETED:
+        check_open(row)
+    wanted = list(row.files.filter(status=UploadFile.Status.WANTED).values_list("path", flat=True)[:20])
+    if wanted:
+        raise UploadIncomplete(
+            f"{wanted[0]} has not arrived yet: send every file before registering the version.",
+            field="upload",
+            reasons=[f"{path} has not arrived." for path in wanted],
+        )
+    in_use = row.manifest
+    if in_use and not in_use.versions.filter(status=ModelVersion.Status.FAILED).exists():
+        return in_use
+    row.manifest = Manifest.objects.create(namespace_id=row.namespace_id)
+    row.save(update_fields=["manifest"])
+    return row.manifest
+
+
+@transaction.atomic
+def edit_version(
+    *,
+    version: ModelVersion,
+    by: Principal,
+    description: str | None = None,
+    tags: dict[str, str | None] | None = None,
+) -> ModelVersion:
+    """Change the description, set tags, remove those given as None. Raises Forbidden, InvalidInput.
+
+    Nothing else about a version can be edited; an edit that changes nothing records nothing.
+    """
+    check_can(by, Permission.VERSION_TAG, version.model.namespace)
+    row = (
+        ModelVersion.objects.select_for_update(of=("self",))
+        .select_related("model__namespace")
+        .get(pk=version.pk)
+    )
+    before = {"description": row.description, "tags": row.tags}
+    if description is not None:
+        row.description = description
+    if tags is not None:
+        merged = {**row.tags, **tags}
+        row.tags = _checked_tags({key: value for key, value in merged.items() if value is not None})
+    after = {"description": row.description, "tags": row.tags}
+    changed = {name for name, value in after.items() if value != before[name]}
+    if changed:
+        row.save(update_fields=sorted(changed))
+        record(
+            "version.edited",
+            subject=row,
+            by=by,
+            namespace=row.model.namespace,
+            before={name: before[name] for name in changed},
+            after={name: after[name] for name in changed},
+        )
+    return row
+
+
+def _checked_tags(tags: dict[str, Any]) -> dict[str, str]:
+    if len(tags) > MOST_TAGS:
+        raise InvalidInput(f"A version has at most {MOST_TAGS} tags.", field="tags")
+    for key, value in tags.items():
+        if not isinstance(key, str) or not 1 <= len(key) <= 250 or not key.isprintable():
+            raise InvalidInput("The name of a tag has 1 to 250 printable characters.", field="tags")
+        if not isinstance(value, str) or len(value) > 8000:
+            raise InvalidInput(f"The value of tag {key!r} is text of at most 8000 characters.", field="tags")
+    return dict(tags)
+
+
+@transaction.atomic
+def request_verification(*, version: ModelVersion, by: Principal) -> ModelVersion:
+    """Ask that every byte of a version be read and hashed again. Raises Forbidden, VersionNotReady."""
+    check_can(by, Permission.VERSION_VERIFY, version.model.namespace)
+    row = (
+        ModelVersion.objects.select_for_update(of=("self",))
+        .select_related("model__namespace")
+        .get(pk=version.pk)
+    )
+    if row.status != ModelVersion.Status.READY:
+        raise VersionNotReady(f"{row.reference} is {row.status}: there are no published bytes to verify.")
+    row.verify_requested_at = timezone.now()
+    row.save(update_fields=["verify_requested_at"])
+    enqueue(verify_version.name, version_id=str(row.pk))
+    return row

@@ -1,0 +1,99 @@
+"""The files of a version: what they are, the bytes, and having them read again."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.http import HttpResponseRedirect, StreamingHttpResponse
+from django.http.response import HttpResponseBase
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from registry.actions import versions as actions
+from registry.api.shows import time_json
+from registry.artifacts import download
+from registry.errors import InvalidInput
+from registry.http.endpoint import Endpoint
+from registry.models import Artifact
+
+
+class VersionArtifacts(Endpoint):
+    """The manifest of a version."""
+
+    @extend_schema(responses=OpenApiTypes.OBJECT)
+    def get(self, request: Request, namespace: str, name: str, number: int) -> Response:
+        """Every file with its size and digest, and the two digests over all of them."""
+        version = self.version(name, number)
+        manifest = download.check_published(version)
+        files = Artifact.objects.filter(manifest=manifest).values_list("path", "blob__size", "blob_id")
+        ordered = sorted(files, key=lambda file: file[0].encode())
+        return Response(
+            {
+                "digest": f"sha256:{manifest.digest}",
+                "oms_digest": f"sha256:{manifest.oms_digest}",
+                "files": [{"path": path, "size": size, "sha256": sha256} for path, size, sha256 in ordered],
+                "size": manifest.size,
+            }
+        )
+
+
+class VersionArtifact(Endpoint):
+    """One file of a version."""
+
+    @extend_schema(
+        parameters=[OpenApiParameter("as", str, enum=["redirect", "url", "stream"])],
+        responses={302: None, 200: OpenApiTypes.BINARY},
+    )
+    def get(self, request: Request, namespace: str, name: str, number: int, path: str) -> Any:
+        """A redirect to the store, good for a minute; `as=url` gives the address, `as=stream` the bytes."""
+        way = request.query_params.get("as", "redirect")
+        if way not in ("redirect", "url", "stream"):
+            raise InvalidInput("as is redirect, url or stream.", field="as")
+        artifact = download.artifact_of(self.version(name, number), path)
+        response: HttpResponseBase
+        if way == "url":
+            response = Response(
+                {
+                    "url": download.signed_url(artifact),
+                    "size": artifact.blob.size,
+                    "sha256": artifact.blob_id,
+                }
+            )
+        elif way == "redirect":
+            response = HttpResponseRedirect(download.signed_url(artifact))
+        else:
+            response = _stream(artifact, request.headers.get("Range", ""))
+        response["Cache-Control"] = "no-store"
+        return response
+
+
+def _stream(artifact: Artifact, asked: str) -> StreamingHttpResponse:
+    blob = artifact.blob
+    part = download.slice_of(blob, asked)
+    response = StreamingHttpResponse(
+        download.opened(blob, part),
+        status=206 if part.partial else 200,
+        content_type="application/octet-stream",
+    )
+    response["Content-Length"] = str(part.length)
+    response["Accept-Ranges"] = "bytes"
+    response["ETag"] = f'"sha256:{blob.sha256}"'
+    response["Repr-Digest"] = download.digest_header(blob.sha256)
+    response["Content-Disposition"] = download.disposition(artifact)
+    response["Content-Security-Policy"] = "sandbox; default-src 'none'"
+    if part.partial:
+        response["Content-Range"] = f"bytes {part.first}-{part.last}/{part.size}"
+    return response
+
+
+class VersionVerify(Endpoint):
+    """Having the bytes of a version read again."""
+
+    @extend_schema(request=None, responses={202: OpenApiTypes.OBJECT})
+    def post(self, request: Request, namespace: str, name: str, number: int) -> Response:
+        """Ask for it; `verified_at` and `quarantined` of the version tell what was found."""
+        version = actions.request_verification(version=self.version(name, number), by=self.principal)
+        asked = time_json(version.verify_requested_at)
+        return Response({"reference": version.reference, "verify_requested_at": asked}, status=202)

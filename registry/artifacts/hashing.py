@@ -1,0 +1,94 @@
+"""Reading an object whole and hashing it, by ranges fetched side by side and hashed in order."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+
+from registry.artifacts.storage import MIB, Bucket, ObjectMissing, StoreUnavailable, told
+
+RANGE = 16 * MIB
+SIDE_BY_SIDE = 3
+BLOCK = MIB
+ATTEMPTS = 4
+
+
+@dataclass(frozen=True)
+class Hashed:
+    """What an object holds: its hex sha256, its size in bytes, and the ETag it had while it was read."""
+
+    sha256: str
+    size: int
+    etag: str
+
+
+def hash_object(bucket: Bucket, key: str) -> Hashed:
+    """Read the object and hash it, with at most 48 MiB in memory.
+
+    Raises ObjectMissing, StoreUnavailable, and ObjectChanged when it is overwritten meanwhile.
+    """
+    found = bucket.head(key)
+    if found is None:
+        # A HEAD cannot tell a missing object from a missing bucket; a GET can, and raises what it is.
+        bucket.get(key, start=0, end=0)[0].close()
+        raise ObjectMissing(key)
+    digest = hashlib.sha256()
+    for chunk in _ranges(bucket, key, found.size, found.etag):
+        digest.update(chunk)
+    return Hashed(digest.hexdigest(), found.size, found.etag)
+
+
+def _ranges(bucket: Bucket, key: str, size: int, etag: str) -> Iterator[bytes]:
+    windows = [(start, min(start + RANGE, size) - 1) for start in range(0, size, RANGE)]
+    if len(windows) <= 1:
+        for window in windows:
+            yield _range(bucket, key, window, etag)
+        return
+    with ThreadPoolExecutor(max_workers=SIDE_BY_SIDE, thread_name_prefix="hash") as pool:
+        under_way: deque[Future[bytes]] = deque()
+        try:
+            for window in windows:
+                if len(under_way) == SIDE_BY_SIDE:
+                    yield under_way.popleft().result()
+                under_way.append(pool.submit(_range, bucket, key, window, etag))
+            while under_way:
+                yield under_way.popleft().result()
+        finally:
+            for future in under_way:
+                future.cancel()
+
+
+def _range(bucket: Bucket, key: str, window: tuple[int, int], etag: str) -> bytes:
+    """The bytes from first to last, inclusive. A body that breaks off is asked for again."""
+
+    def fetch() -> bytes:
+        length = window[1] - window[0] + 1
+        body, _ = bucket.get(key, start=window[0], end=window[1], if_match=etag)
+        chunk = bytearray()
+        try:
+            with told():
+                while block := body.read(BLOCK):
+                    chunk += block
+                    if len(chunk) > length:
+                        break
+        finally:
+            body.close()
+        if len(chunk) != length:
+            raise StoreUnavailable(f"the store sent {len(chunk)} of {length} bytes of {key}")
+        return bytes(chunk)
+
+    return again(fetch)
+
+
+def again(act: Callable[[], bytes]) -> bytes:
+    """`act`, up to four times while the store does not answer well, waiting longer each time."""
+    for attempt in range(1, ATTEMPTS):
+        try:
+            return act()
+        except StoreUnavailable:
+            time.sleep(0.2 * 2**attempt)
+    return act()

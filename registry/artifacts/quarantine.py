@@ -1,0 +1,73 @@
+"""Bytes that are not what their digest says: marked, told to everybody who holds them, and cleared again."""
+
+from __future__ import annotations
+
+import hashlib
+
+from django.db import connection
+from django.utils import timezone
+
+from registry.journal import record
+from registry.models import SYSTEM, Blob, ModelVersion, Namespace
+
+
+def lock_content(sha256: str) -> None:
+    """Hold everybody else off these bytes until the transaction ends: what is decided here is done once."""
+    number = int.from_bytes(hashlib.sha256(f"blob:{sha256}".encode()).digest()[:8], "big", signed=True)
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [number])
+
+
+def holders(blob: Blob) -> dict[Namespace, list[str]]:
+    """The references of the published versions that hold the blob, by namespace."""
+    versions = (
+        ModelVersion.objects.filter(
+            manifest__artifacts__blob=blob,
+            status__in=[ModelVersion.Status.READY, ModelVersion.Status.DELETED],
+        )
+        .select_related("model__namespace")
+        .order_by("model__name", "number")
+        .distinct()
+    )
+    found: dict[Namespace, list[str]] = {}
+    for version in versions:
+        found.setdefault(version.model.namespace, []).append(version.reference)
+    return found
+
+
+def quarantine(blob: Blob, reason: str) -> None:
+    """Mark the blob, once; downloads and gates of what holds it stop. Within the caller's transaction."""
+    if blob.quarantined_at is not None:
+        return
+    blob.quarantined_at = timezone.now()
+    blob.quarantine_reason = reason
+    blob.save(update_fields=["quarantined_at", "quarantine_reason"])
+    for namespace, references in holders(blob).items():
+        record(
+            "blob.quarantined",
+            subject=blob,
+            by=SYSTEM,
+            namespace=namespace,
+            reason=reason,
+            after={"sha256": blob.sha256, "size": blob.size, "tier": blob.tier, "versions": references},
+        )
+
+
+def found_sound(blob: Blob, how: str) -> None:
+    """The bytes were proven now; if the blob was in quarantine, it is out of it. Within the caller's transaction."""
+    reason, was = blob.quarantine_reason, blob.quarantined_at
+    blob.verified_at = timezone.now()
+    blob.quarantined_at, blob.quarantine_reason = None, ""
+    blob.save(update_fields=["tier", "state", "verified_at", "quarantined_at", "quarantine_reason"])
+    if was is None:
+        return
+    for namespace, references in holders(blob).items():
+        record(
+            "blob.healed",
+            subject=blob,
+            by=SYSTEM,
+            namespace=namespace,
+            reason=how,
+            before={"quarantined": reason},
+            after={"sha256": blob.sha256, "size": blob.size, "versions": references},
+        )

@@ -61,6 +61,10 @@ RULES: dict[tuple[str, str], Rule] = {
     ("webhook-deliveries", "GET"): Holds(P.WEBHOOK_EDIT),
     ("delivery-redeliver", "POST"): Holds(P.WEBHOOK_EDIT),
     # ---- lineage: versions, runs, graph
+    ("versions", "GET"): Holds(P.NAMESPACE_READ),
+    ("versions", "POST"): Holds(P.VERSION_CREATE),
+    ("version-lineage", "GET"): Holds(P.NAMESPACE_READ),
+    ("why", "GET"): SignedInOnly("each version is resolved among what the caller may see"),
     ("runs", "GET"): Holds(P.NAMESPACE_READ),
     ("runs", "POST"): Holds(P.RUN_WRITE),
     ("run", "GET"): Holds(P.NAMESPACE_READ),

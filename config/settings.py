@@ -15,6 +15,7 @@ import environ
 from django.urls import reverse_lazy
 
 from config.environment import names, setting, switch
+from config.theme import UNFOLD
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 BUILD = os.environ.get("ASSAY_SETTINGS") == "build"
@@ -39,7 +40,7 @@ CSRF_TRUSTED_ORIGINS = [PUBLIC_URL]
 
 INSTALLED_APPS = [
     "config",
-    "unfold",
+    "unfold.apps.BasicAppConfig",
     "unfold.contrib.filters",
     "django.contrib.auth",
     "django.contrib.contenttypes",
@@ -47,7 +48,7 @@ INSTALLED_APPS = [
     "django.contrib.messages",
     "django.contrib.staticfiles",
     "django.contrib.postgres",
-    "django.contrib.admin",
+    "config.apps.AssayAdminConfig",
     "rest_framework",
     "django_filters",
     "drf_spectacular",
@@ -65,7 +66,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
-    "csp.middleware.CSPMiddleware",
+    "config.security.ContentSecurity",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
@@ -125,6 +126,10 @@ S3_ACCESS_KEY_ID = required("S3_ACCESS_KEY_ID", "inert")
 S3_SECRET_ACCESS_KEY = required("S3_SECRET_ACCESS_KEY", "inert")
 S3_REGION = setting("S3_REGION", "us-east-1")
 S3_KEY_PREFIX = setting("S3_KEY_PREFIX", "")
+# Parts of uploads are signed with, and checked by the store against, their SHA-256.
+S3_PART_CHECKSUMS = switch("S3_PART_CHECKSUMS", True)
+# How long the old copy stays after bytes have moved between hot and cold.
+TIER_GRACE_SECONDS = int(setting("ASSAY_TIER_GRACE_SECONDS", "86400"))
 S3_BUCKETS = {
     "hot": setting("S3_BUCKET_HOT", "assay-hot"),
     "cold": setting("S3_BUCKET_COLD", "assay-cold"),
@@ -158,9 +163,9 @@ STORAGES = {
     "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
 }
 STATIC_URL = "/static/"
-STATIC_ROOT = Path(setting("ASSAY_STATIC_ROOT", str(BASE_DIR / ".assay" / "static")))
 # Where nothing is collected (a plain checkout, the tests), the apps' own folders are served.
-WHITENOISE_USE_FINDERS = not os.environ.get("ASSAY_STATIC_ROOT")
+STATIC_ROOT = setting("ASSAY_STATIC_ROOT", "") or None
+WHITENOISE_USE_FINDERS = STATIC_ROOT is None
 WHITENOISE_MANIFEST_STRICT = False
 if WHITENOISE_USE_FINDERS:
     STORAGES["staticfiles"] = {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}
@@ -202,7 +207,7 @@ CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {
         "default-src": ["'self'"],
         "script-src": ["'self'"],
-        "style-src": ["'self'", "'unsafe-inline'"],
+        "style-src": ["'self'"],
         "img-src": ["'self'", "data:"],
         "object-src": ["'none'"],
         "base-uri": ["'self'"],
@@ -210,15 +215,22 @@ CONTENT_SECURITY_POLICY = {
         "form-action": ["'self'"],
     }
 }
+# What replaces directives of it under /admin/: Alpine, which the theme is built on, evaluates expressions.
+ADMIN_CONTENT_SECURITY = {
+    "script-src": ["'self'", "'unsafe-eval'"],
+    "style-src": None,
+    "style-src-elem": ["'self'"],
+    "style-src-attr": ["'unsafe-inline'"],
+}
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
         "registry.http.authentication.TokenAuthentication",
         "rest_framework.authentication.SessionAuthentication",
     ],
     "DEFAULT_PERMISSION_CLASSES": ["registry.http.access.DenyAll"],
-    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "DEFAULT_PARSER_CLASSES": ["registry.http.parsing.StrictJSONParser"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
-    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "DEFAULT_SCHEMA_CLASS": "registry.http.schema.Schema",
     "EXCEPTION_HANDLER": "config.api.exception_handler",
     "TEST_REQUEST_DEFAULT_FORMAT": "json",
     "COERCE_DECIMAL_TO_STRING": False,
@@ -237,6 +249,7 @@ SPECTACULAR_SETTINGS = {
 
 # ---- events: who hears of a journal entry, by name. Called by the outbox drain, in its transaction.
 ROUTE_RULES = "config.rules.RULES"
+ADMIN_RULES = "config.rules.ADMIN_RULES"
 EVENT_CONSUMERS = [
     "registry.journal.webhooks.plan_deliveries",
     "lifecycle.evidence.consider_event",
@@ -258,12 +271,4 @@ LOGGING = {
         "django.request": {"level": "ERROR"},
         "axes": {"level": "WARNING"},
     },
-}
-UNFOLD = {
-    "SITE_TITLE": "Assay",
-    "SITE_HEADER": "Assay",
-    "SITE_SUBHEADER": "Model registry",
-    "SHOW_HISTORY": False,
-    "SHOW_VIEW_ON_SITE": False,
-    "SIDEBAR": {"show_search": False, "show_all_applications": False},
 }

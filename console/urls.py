@@ -1,5 +1,15 @@
-"""Routes; each has its rule in config/rules.py."""
+"""The pages' routes; each has its rule in config/rules.py."""
 
-from django.urls import URLPattern
+from django.urls import URLPattern, path
 
-urlpatterns: list[URLPattern] = []
+from console import account, catalog, home, promotions
+
+urlpatterns: list[URLPattern] = [
+    path("", home.Home.as_view(), name="home"),
+    path("m/<str:namespace>/<str:name>", catalog.Model.as_view(), name="model-page"),
+    path("m/<str:namespace>/<str:name>/<int:number>", catalog.Version.as_view(), name="version-page"),
+    path("promotions/<uuid:id>", promotions.OnePromotion.as_view(), name="promotion-page"),
+    path("account/tokens", account.Tokens.as_view(), name="account-tokens"),
+    path("account/tokens/<uuid:id>/revoke", account.Revoke.as_view(), name="account-token-revoke"),
+    path("account/sign-out", account.SignOut.as_view(), name="account-sign-out"),
+]

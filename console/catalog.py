@@ -1,0 +1,111 @@
+"""The pages of a model and of a version."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+
+from console.page import Page
+from lifecycle.api.shows import promotion_json, promotion_rows
+from lifecycle.dossier import versions as facts
+from lifecycle.dossier.comparison import compare, measurements
+from lifecycle.dossier.production import production_of
+from lifecycle.models import Promotion
+from registry.api.shows import MODEL_ROWS, VERSION_ROWS, latest_metrics, version_json
+from registry.models import ModelVersion, RegisteredModel, Stage
+from registry.permissions import visible
+
+MOST_VERSIONS = 100
+HEADLINE = 3
+
+
+class CatalogPage(Page):
+    """A page below a model."""
+
+    def model(self, name: str) -> RegisteredModel:
+        """Raises NotVisible."""
+        rows: Any = MODEL_ROWS.filter(deleted_at=None)
+        found: RegisteredModel = visible(
+            rows, self.principal, f"model {self.namespace.name}/{name}", namespace=self.namespace, name=name
+        )
+        return found
+
+
+class Model(CatalogPage):
+    """A model: what is in production and on whose approval, and its versions."""
+
+    def get(self, request: HttpRequest, namespace: str, name: str) -> HttpResponse:
+        model = self.model(name)
+        rows = list(VERSION_ROWS.filter(model=model).order_by("-number")[: MOST_VERSIONS + 1])
+        versions = [
+            {**version_json(row), "created": row.created_at, "headline": headline(row)}
+            for row in rows[:MOST_VERSIONS]
+        ]
+        return render(
+            request,
+            "console/model.html",
+            {
+                "model": model,
+                "versions": versions,
+                "more": len(rows) > MOST_VERSIONS,
+                "production": production_of(model),
+                "address": settings.PUBLIC_URL,
+            },
+        )
+
+
+class Version(CatalogPage):
+    """A version: everything that is known of it."""
+
+    def get(self, request: HttpRequest, namespace: str, name: str, number: int) -> HttpResponse:
+        model = self.model(name)
+        rows: Any = VERSION_ROWS.filter(model=model)
+        row: ModelVersion = visible(rows, self.principal, f"version {model}:{number}", number=number)
+        incumbent = None
+        if row.stage != Stage.PRODUCTION:
+            incumbent = ModelVersion.objects.filter(model=model, stage=Stage.PRODUCTION).first()
+        files, count = facts.artifacts(row)
+        promotions = promotion_rows().filter(version=row).order_by("-requested_at", "-pk")
+        return render(
+            request,
+            "console/version.html",
+            {
+                "model": model,
+                "row": row,
+                "version": version_json(row),
+                "run": facts.run_of(row),
+                "incumbent": incumbent,
+                "comparison": compare(
+                    latest_metrics(row.evaluations.all()), measurements(incumbent) if incumbent else []
+                ),
+                "files": files,
+                "count": count,
+                "lineage": facts.lineage(row, self.principal),
+                "promotions": [_told(promotion) for promotion in promotions[:20]],
+                "stages": facts.stage_changes(row),
+                "events": facts.events(row, self.principal),
+                "since": facts.in_production_since(row),
+                "address": settings.PUBLIC_URL,
+            },
+        )
+
+
+def headline(row: ModelVersion) -> list[dict[str, Any]]:
+    """The few measurements to show in a list: whole datasets before slices, one a metric name."""
+    chosen: dict[str, dict[str, Any]] = {}
+    for metric in sorted(
+        latest_metrics(row.evaluations.all()), key=lambda m: (m["slice"] != "", m["split"] != "test")
+    ):
+        chosen.setdefault(metric["name"], metric)
+    return [chosen[name] for name in sorted(chosen)][:HEADLINE]
+
+
+def _told(promotion: Promotion) -> dict[str, Any]:
+    return {**promotion_json(promotion), "gates_passed": _passed(promotion_json(promotion)["gates"])}
+
+
+def _passed(gates: list[dict[str, Any]]) -> int:
+    return sum(1 for gate in gates if gate["verdict"] in ("pass", "waived"))

@@ -1,0 +1,79 @@
+"""The approvals desk: what waits, one page to decide on, and the decision."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from django.contrib import messages
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
+from django.template.response import TemplateResponse
+from django.urls import reverse
+
+from lifecycle.actions.promotions import decide_promotion
+from lifecycle.dossier.inbox import count_waiting, inbox
+from lifecycle.dossier.promotions import dossier
+from lifecycle.models import Promotion, State
+from registry.errors import DomainError
+from registry.http.admin_site import site
+from registry.http.authentication import principal_of
+
+
+def waiting_badge(request: HttpRequest) -> str:
+    """The number beside the desk in the navigation; empty when nothing waits."""
+    return str(count_waiting(principal_of(request)) or "")
+
+
+def desk(request: HttpRequest) -> HttpResponse:
+    """The inbox."""
+    if request.method not in ("GET", "HEAD"):
+        return HttpResponseNotAllowed(["GET"])
+    return _page(request, "admin/desk/inbox.html", "Approvals", {"inbox": inbox(principal_of(request))})
+
+
+def desk_promotion(request: HttpRequest, id: UUID) -> HttpResponse:  # noqa: A002 - the route's word
+    """One promotion: read it, decide on it."""
+    principal = principal_of(request)
+    try:
+        found = dossier(id, principal)
+    except Promotion.DoesNotExist:
+        raise Http404 from None
+    if request.method == "POST":
+        return _decide(request, found.promotion)
+    title = f"{found.promotion.version.reference} to {found.promotion.target}"
+    return _page(request, "admin/desk/decision.html", title, {"dossier": found, "reason": ""})
+
+
+def _decide(request: HttpRequest, promotion: Promotion) -> HttpResponse:
+    """Make the decision that was sent; what came of it, or why it was refused, is told in plain words."""
+    try:
+        decided = decide_promotion(
+            promotion=promotion,
+            verdict=request.POST.get("verdict", ""),
+            reason=request.POST.get("reason", ""),
+            by=principal_of(request),
+        )
+    except DomainError as refusal:
+        for sentence in (refusal.sentence, *refusal.reasons):
+            messages.error(request, sentence)
+        return HttpResponseRedirect(reverse("admin:desk-promotion", args=[promotion.pk]))
+    reference = promotion.version.reference
+    match decided.state:
+        case State.APPLIED:
+            messages.success(request, f"Approved: {reference} is in {decided.target}.")
+        case State.REJECTED:
+            messages.success(request, f"Rejected: {reference} stays where it is, and your reason is told.")
+        case State.AWAITING_APPROVAL:
+            messages.success(request, f"Your approval of {reference} is kept; it waits for another one.")
+        case _:
+            messages.warning(request, f"Nothing was decided: {decided.outcome}.")
+            return HttpResponseRedirect(reverse("admin:desk-promotion", args=[promotion.pk]))
+    return HttpResponseRedirect(reverse("admin:desk"))
+
+
+def _page(request: HttpRequest, template: str, title: str, more: dict[str, Any]) -> HttpResponse:
+    return TemplateResponse(request, template, {**site().each_context(request), "title": title, **more})
+
+
+site().add_page("desk/", desk, "desk")
+site().add_page("desk/<uuid:id>/", desk_promotion, "desk-promotion")

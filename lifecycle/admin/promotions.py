@@ -1,0 +1,92 @@
+"""Promotions, as they were asked, judged and decided. They are decided on the desk."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.loader import render_to_string
+from django.urls import reverse
+from unfold.decorators import display
+
+from lifecycle.actions.promotions import withdraw_promotion
+from lifecycle.api.shows import promotion_json
+from lifecycle.models import OPEN, Approval, Promotion
+from registry.admin.acting import ActPage, ReasonForm, page_action
+from registry.admin.scoped import ReadOnlyInline, ScopedAdmin
+from registry.http.authentication import principal_of
+
+STATE_COLOURS = {
+    "evaluating": "info",
+    "gates_failed": "danger",
+    "awaiting_approval": "warning",
+    "applied": "success",
+    "rejected": "danger",
+    "expired": "default",
+    "void": "default",
+    "withdrawn": "default",
+}
+
+
+class ApprovalInline(ReadOnlyInline):
+    model = Approval
+    fields = ("by", "verdict", "reason", "at")
+    readonly_fields = fields
+    tab = False
+
+
+@admin.register(Promotion)
+class PromotionAdmin(ScopedAdmin):
+    list_display = ("version", "target", "kind", "told_state", "requested_by", "requested_at", "outcome")
+    list_filter = ("state", "target", "kind")
+    list_select_related = ("version__model__namespace", "requested_by")
+    search_fields = ("version__model__name", "version__model__namespace__name", "requested_by__username")
+    ordering = ("-requested_at", "-pk")
+    fields = (
+        ("version", "target", "kind"), ("told_state", "outcome"), "reason", "gates",
+        ("requested_by", "requested_at"), ("expires_at", "decided_at"), ("replaces", "binding"),
+    )  # fmt: skip
+    readonly_fields = (
+        "version", "target", "kind", "told_state", "outcome", "reason", "gates", "requested_by", "requested_at",
+        "expires_at", "decided_at", "replaces", "binding",
+    )  # fmt: skip
+    inlines = (ApprovalInline,)
+    actions_detail = ("open_on_desk", "withdraw")
+    to_namespace = "version.model.namespace"
+
+    def get_queryset(self, request: HttpRequest) -> Any:
+        return super().get_queryset(request).select_related("version__model__namespace", "requested_by")
+
+    @display(description="state", label=STATE_COLOURS, ordering="state")
+    def told_state(self, row: Promotion) -> tuple[str, str]:
+        return row.state, row.state.replace("_", " ")
+
+    @display(description="gates")
+    def gates(self, row: Promotion) -> str:
+        return render_to_string("facts/gates.html", {"gates": promotion_json(row)["gates"]})
+
+    def offers(self, request: HttpRequest, action: str, row: Any) -> bool:
+        if action == "withdraw" and row.state not in OPEN:
+            return False
+        return super().offers(request, action, row)
+
+    @page_action(description="Open on the desk", icon="inbox")
+    def open_on_desk(self, request: HttpRequest, row: Promotion) -> HttpResponse:
+        return HttpResponseRedirect(reverse("admin:desk-promotion", args=[row.pk]))
+
+    @page_action(description="Withdraw", icon="undo")
+    def withdraw(self, request: HttpRequest, row: Promotion) -> HttpResponse:
+        def act(given: dict[str, Any]) -> str:
+            withdraw_promotion(promotion=row, reason=given["reason"], by=principal_of(request))
+            return f"The request for {row.version.reference} is withdrawn."
+
+        return ActPage(
+            title="Withdraw a request",
+            sentence=f"Withdraw the request to bring {row.version.reference} to {row.target}?",
+            consequences=("Nobody decides on it any more. It can be asked again.",),
+            button="Withdraw",
+            back=reverse("admin:lifecycle_promotion_change", args=[row.pk]),
+            form_class=ReasonForm,
+            act=act,
+        ).respond(request)

@@ -1,0 +1,93 @@
+"""A promotion as somebody who decides reads it, and the list of what waits."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from lifecycle.actions.promotions import check_can_decide
+from lifecycle.api.shows import promotion_json, promotion_rows
+from lifecycle.dossier.comparison import Row, compare, measurements
+from lifecycle.dossier.versions import in_production_since, run_of
+from lifecycle.models import Promotion, State
+from lineage.models import Run
+from registry.api.shows import version_json
+from registry.errors import DomainError
+from registry.models import ModelVersion, Principal, Stage
+
+_GATE_ORDER = {"fail": 0, "error": 1, "pending": 2, "waived": 3, "pass": 4}
+
+
+@dataclass(frozen=True)
+class Dossier:
+    """Everything one needs to decide, on one page."""
+
+    promotion: Promotion
+    told: dict[str, Any]
+    version: dict[str, Any]
+    run: Run | None
+    gates: list[dict[str, Any]]
+    comparison: list[Row]
+    # What it would replace, as it is now; None: nothing is in production.
+    incumbent: ModelVersion | None
+    incumbent_since: Any
+    # Why the reader cannot decide, in a sentence; empty when they can.
+    obstacle: str
+
+    @property
+    def passed(self) -> int:
+        return sum(1 for gate in self.gates if gate["verdict"] in ("pass", "waived"))
+
+    @property
+    def worse(self) -> int:
+        return sum(1 for row in self.comparison if row.trend == "worse")
+
+    @property
+    def approvals_missing(self) -> int:
+        given = sum(1 for a in self.told["approvals"] if a["verdict"] == "approve")
+        return max(0, self.told["approvals_required"] - given)
+
+
+def dossier(promotion_id: Any, principal: Principal) -> Dossier:
+    """The dossier of a promotion. Raises Promotion.DoesNotExist for what the reader cannot see."""
+    promotion = promotion_rows().visible_to(principal).get(pk=promotion_id)  # type: ignore[attr-defined]
+    version = promotion.version
+    incumbent = _beside(promotion)
+    theirs = measurements(incumbent) if incumbent else []
+    told = promotion_json(promotion)
+    return Dossier(
+        promotion=promotion,
+        told=told,
+        version=version_json(version),
+        run=run_of(version),
+        gates=sorted(told["gates"], key=lambda gate: _GATE_ORDER.get(gate["verdict"], 5)),
+        comparison=compare(measurements(version), theirs, promotion.policy_snapshot["gates"]),
+        incumbent=incumbent,
+        incumbent_since=in_production_since(incumbent) if incumbent else None,
+        obstacle=_obstacle(promotion, principal),
+    )
+
+
+def _beside(promotion: Promotion) -> ModelVersion | None:
+    """What to compare with: what it replaces or replaced; while it is open, what is in production now."""
+    rows = ModelVersion.objects.select_related("model__namespace", "manifest", "created_by")
+    if promotion.replaces_id:
+        return rows.get(pk=promotion.replaces_id)
+    if promotion.state == State.APPLIED:
+        return None
+    production = rows.filter(model=promotion.version.model_id, stage=Stage.PRODUCTION)
+    return production.exclude(pk=promotion.version_id).first()
+
+
+def _obstacle(promotion: Promotion, principal: Principal) -> str:
+    if promotion.state == State.EVALUATING:
+        return "Its gates are still being evaluated: there is nothing to decide yet."
+    if promotion.state != State.AWAITING_APPROVAL:
+        return f"It is {promotion.get_state_display().lower().replace('_', ' ')}: {promotion.outcome}."
+    if any(a.by_id == principal.account.pk for a in promotion.approvals.all()):
+        return "You have decided on it already; it waits for somebody else."
+    try:
+        check_can_decide(principal, promotion)
+    except DomainError as refusal:
+        return refusal.sentence
+    return ""

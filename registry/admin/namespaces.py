@@ -1,0 +1,142 @@
+"""Namespaces, and who holds which role in them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+from django.contrib import admin
+from django.db import models
+from django.http import HttpRequest, HttpResponse
+from django.template.loader import render_to_string
+from django.urls import reverse
+from unfold.decorators import display
+from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextareaWidget, UnfoldAdminTextInputWidget
+
+from registry.actions.roles import create_namespace, grant_role, revoke_role
+from registry.admin.acting import ActPage, page_action
+from registry.admin.scoped import ScopedAdmin
+from registry.errors import InvalidInput
+from registry.http.authentication import principal_of
+from registry.models import Namespace, Principal, RoleGroup, User
+from registry.models.visibility import namespaces_where
+from registry.roles import ROLES, Permission, Role
+
+_ROLE_NAMES = {role.value: role.value.replace("_", " ") for role in Role}
+
+
+class NamespaceForm(forms.Form):
+    """A new namespace."""
+
+    name = forms.CharField(max_length=100, widget=UnfoldAdminTextInputWidget)
+    description = forms.CharField(required=False, widget=UnfoldAdminTextareaWidget(attrs={"rows": 3}))
+
+
+class MemberForm(forms.Form):
+    """A person and a role."""
+
+    user = forms.CharField(
+        max_length=150, label="User name", widget=UnfoldAdminTextInputWidget(attrs={"autocomplete": "off"})
+    )
+    role = forms.ChoiceField(choices=list(_ROLE_NAMES.items()), widget=UnfoldAdminSelectWidget)
+
+
+@admin.register(Namespace)
+class NamespaceAdmin(ScopedAdmin):
+    list_display = ("name", "description", "members_count", "models_count", "created_at")
+    search_fields = ("name", "description")
+    ordering = ("name",)
+    readonly_fields = ("name", "description", "created_at", "members")
+    fields = ("name", "description", "created_at", "members")
+    actions_list = ("new_namespace",)
+    actions_detail = ("grant", "revoke")
+    to_namespace = ""
+
+    def get_queryset(self, request: HttpRequest) -> models.QuerySet[Any]:
+        people = models.Count("role_groups__group__user", distinct=True)
+        made = models.Count("models", distinct=True)
+        return super().get_queryset(request).annotate(people=people, model_count=made)
+
+    def scope(self, rows: models.QuerySet[Any], principal: Principal) -> models.QuerySet[Any]:
+        return rows.filter(pk__in=namespaces_where(principal, Permission.NAMESPACE_READ))
+
+    @display(description="people", ordering="people")
+    def members_count(self, row: Any) -> int:
+        return int(row.people)
+
+    @display(description="models", ordering="model_count")
+    def models_count(self, row: Any) -> int:
+        return int(row.model_count)
+
+    @display(description="members")
+    def members(self, row: Namespace) -> str:
+        groups = RoleGroup.objects.filter(namespace=row).prefetch_related("group__user_set")
+        holders = {g.role: sorted(u.get_username() for u in g.group.user_set.all()) for g in groups}
+        roles = [
+            {"name": _ROLE_NAMES[role], "people": holders.get(role, []), "permissions": sorted(ROLES[role])}
+            for role in Role
+        ]
+        return render_to_string("admin/parts/members.html", {"roles": roles})
+
+    @page_action(description="New namespace", icon="add")
+    def new_namespace(self, request: HttpRequest, row: None) -> HttpResponse:
+        def act(given: dict[str, Any]) -> str:
+            made = create_namespace(
+                name=given["name"], description=given["description"], by=principal_of(request)
+            )
+            return f"The namespace {made.name} is there. Nobody has a role in it yet."
+
+        return ActPage(
+            title="New namespace",
+            sentence="A team's room: names are unique within it, rights are granted on it.",
+            consequences=("A namespace is never deleted, and keeps its name.",),
+            button="Create",
+            back=reverse("admin:registry_namespace_changelist"),
+            form_class=NamespaceForm,
+            act=act,
+        ).respond(request)
+
+    @page_action(description="Grant a role", icon="person_add")
+    def grant(self, request: HttpRequest, row: Namespace) -> HttpResponse:
+        def act(given: dict[str, Any]) -> str:
+            user, role = _user(given["user"]), given["role"]
+            new = grant_role(namespace=row, user=user, role=role, by=principal_of(request))
+            held = "is now" if new else "was already"
+            return f"{user.get_username()} {held} {_ROLE_NAMES[role]} in {row.name}."
+
+        return self._member_page(
+            request,
+            row,
+            "Grant a role",
+            f"Somebody gets a role in {row.name}, at once and until it is taken away.",
+            act,
+        )
+
+    @page_action(description="Take a role away", icon="person_remove")
+    def revoke(self, request: HttpRequest, row: Namespace) -> HttpResponse:
+        def act(given: dict[str, Any]) -> str:
+            user, role = _user(given["user"]), given["role"]
+            revoke_role(namespace=row, user=user, role=role, by=principal_of(request))
+            return f"{user.get_username()} is no longer {_ROLE_NAMES[role]} in {row.name}."
+
+        sentence = f"Somebody loses a role in {row.name}. Their tokens lose its rights with it, at once."
+        return self._member_page(request, row, "Take a role away", sentence, act)
+
+    def _member_page(
+        self, request: HttpRequest, row: Namespace, title: str, sentence: str, act: Any
+    ) -> HttpResponse:
+        return ActPage(
+            title=title,
+            sentence=sentence,
+            button=title,
+            back=reverse("admin:registry_namespace_change", args=[row.pk]),
+            form_class=MemberForm,
+            act=act,
+        ).respond(request)
+
+
+def _user(name: str) -> User:
+    found = User.objects.filter(username=name).first()
+    if found is None:
+        raise InvalidInput(f"There is no user {name!r}.", field="user")
+    return found

@@ -2,9 +2,16 @@
 
 from django.urls import URLPattern, path
 
+from lineage.api.graph import VersionLineage, Why
 from lineage.api.runs import OneRun, RunDatasets, RunLog, Runs
+from lineage.api.versions import Versions
+
+MODEL = "namespaces/<str:namespace>/models/<str:name>"
 
 urlpatterns: list[URLPattern] = [
+    path(f"{MODEL}/versions", Versions.as_view(), name="versions"),
+    path(f"{MODEL}/versions/<int:number>/lineage", VersionLineage.as_view(), name="version-lineage"),
+    path("why", Why.as_view(), name="why"),
     path("namespaces/<str:namespace>/runs", Runs.as_view(), name="runs"),
     path("runs/<uuid:id>", OneRun.as_view(), name="run"),
     path("runs/<uuid:id>/log", RunLog.as_view(), name="run-log"),

@@ -16,6 +16,7 @@ from lineage.api.fields import Document, MetricValue, Texts, Time
 from lineage.api.shows import RUN_ROWS, datasets_of, run_json
 from lineage.models import Edge, Lifecycle, Run
 from registry.http.endpoint import Endpoint
+from registry.http.fields import Body
 from registry.http.paging import page
 
 MEBIBYTE = 1024 * 1024
@@ -24,7 +25,7 @@ BIGGEST = 2**63 - 1
 DIGEST = r"^(sha256|frame-v1):[0-9a-f]{64}$"
 
 
-class NewRun(serializers.Serializer[Any]):
+class NewRun(Body):
     """What a run is made of; fixed from here on."""
 
     experiment = serializers.CharField(max_length=500, default="default")
@@ -42,7 +43,7 @@ class NewRun(serializers.Serializer[Any]):
         return value
 
 
-class Capture(serializers.Serializer[Any]):
+class Capture(Body):
     """How much of what the run used could be seen."""
 
     state = serializers.ChoiceField(choices=CAPTURES)
@@ -51,7 +52,7 @@ class Capture(serializers.Serializer[Any]):
     )
 
 
-class RunChange(serializers.Serializer[Any]):
+class RunChange(Body):
     """How a run ended; what is left out stays as it is."""
 
     status = serializers.ChoiceField(choices=Run.Status.choices, required=False)
@@ -61,7 +62,7 @@ class RunChange(serializers.Serializer[Any]):
     failure = serializers.CharField(max_length=20_000, allow_blank=True, required=False)
 
 
-class NewMeasurement(serializers.Serializer[Any]):
+class NewMeasurement(Body):
     """One value; `timestamp` in milliseconds since the epoch."""
 
     key = serializers.CharField(max_length=250)
@@ -70,7 +71,7 @@ class NewMeasurement(serializers.Serializer[Any]):
     timestamp = serializers.IntegerField(min_value=0, max_value=BIGGEST)
 
 
-class Log(serializers.Serializer[Any]):
+class Log(Body):
     """What is written to a run at once."""
 
     parameters = Texts(entries=AT_ONCE, longest=6000, default=dict)
@@ -78,7 +79,7 @@ class Log(serializers.Serializer[Any]):
     tags = Texts(entries=AT_ONCE, longest=8000, default=dict)
 
 
-class DatasetUse(serializers.Serializer[Any]):
+class DatasetUse(Body):
     """A dataset as the run read or wrote it."""
 
     name = serializers.CharField(max_length=500)
@@ -97,7 +98,7 @@ class DatasetUse(serializers.Serializer[Any]):
     )
 
 
-class DatasetUses(serializers.Serializer[Any]):
+class DatasetUses(Body):
     """What is joined to a run at once."""
 
     datasets = serializers.ListField(child=DatasetUse(), max_length=AT_ONCE)

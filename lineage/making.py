@@ -1,0 +1,136 @@
+"""What made each of several versions, read in a number of queries that does not grow with them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+from lineage.models import DatasetVersion, Edge, LatestMetric, Run, RunParameter
+from registry.models import EvaluationMetric, ModelVersion, Principal
+
+# (dataset digest, split, slice, metric): values under one key can be compared.
+MetricKey = tuple[str, str, str, str]
+
+
+@dataclass(frozen=True)
+class Input:
+    """A dataset that a run read. `contexts` are what it was read for."""
+
+    name: str
+    digest: str
+    rows: int | None
+    contexts: frozenset[str]
+
+
+@dataclass(frozen=True)
+class Base:
+    """A version that another was trained from; its reference is empty where the caller may not see it."""
+
+    id: UUID
+    reference: str
+
+
+@dataclass
+class Making:
+    """A version and what is recorded of its making."""
+
+    version: ModelVersion
+    run: Run | None = None
+    parameters: dict[str, str] = field(default_factory=dict)
+    inputs: list[Input] = field(default_factory=list)
+    bases: list[Base] = field(default_factory=list)
+    run_metrics: dict[str, float] = field(default_factory=dict)
+    # The value, and the name of the dataset.
+    evaluations: dict[MetricKey, tuple[float, str]] = field(default_factory=dict)
+
+    @property
+    def label(self) -> str:
+        """How sentences call it."""
+        return self.version.reference
+
+
+def makings_of(versions: Sequence[ModelVersion], principal: Principal) -> list[Making]:
+    """What made each of these versions, in their order."""
+    runs = {
+        run.pk: run
+        for run in Run.objects.visible_to(principal).filter(pk__in={v.run_id for v in versions if v.run_id})
+    }
+    parameters = _parameters(runs)
+    inputs = _inputs(runs)
+    metrics = _run_metrics(runs)
+    bases = _bases(versions, principal)
+    evaluations = _evaluations(versions)
+    return [
+        Making(
+            version=version,
+            run=runs.get(version.run_id) if version.run_id else None,
+            parameters={**version.parameters, **parameters.get(version.run_id, {})},
+            inputs=inputs.get(version.run_id, []),
+            bases=bases.get(version.pk, []),
+            run_metrics=metrics.get(version.run_id, {}),
+            evaluations=evaluations.get(version.pk, {}),
+        )
+        for version in versions
+    ]
+
+
+def _parameters(runs: Mapping[UUID, Run]) -> dict[UUID | None, dict[str, str]]:
+    found: dict[UUID | None, dict[str, str]] = {}
+    for run, key, value in RunParameter.objects.filter(run__in=runs).values_list("run_id", "key", "value"):
+        found.setdefault(run, {})[key] = value
+    return found
+
+
+def _run_metrics(runs: Mapping[UUID, Run]) -> dict[UUID | None, dict[str, float]]:
+    found: dict[UUID | None, dict[str, float]] = {}
+    for run, key, value in LatestMetric.objects.filter(run__in=runs).values_list("run_id", "key", "value"):
+        found.setdefault(run, {})[key] = value
+    return found
+
+
+def _inputs(runs: Mapping[UUID, Run]) -> dict[UUID | None, list[Input]]:
+    edges = Edge.objects.filter(to_node__in=runs, role=Edge.Role.INPUT)
+    contexts: dict[tuple[UUID, UUID], set[str]] = {}
+    for run, dataset, context in edges.values_list("to_node_id", "from_node_id", "context"):
+        contexts.setdefault((run, dataset), set()).add(context)
+    wanted = {dataset for _, dataset in contexts}
+    held = {v.pk: v for v in DatasetVersion.objects.filter(pk__in=wanted).select_related("dataset")}
+    found: dict[UUID | None, list[Input]] = {}
+    for (run, dataset), read_for in contexts.items():
+        if version := held.get(dataset):
+            read = Input(version.dataset.name, version.digest, version.rows, frozenset(read_for))
+            found.setdefault(run, []).append(read)
+    for inputs in found.values():
+        inputs.sort(key=lambda each: (each.name, each.digest))
+    return found
+
+
+def _bases(versions: Sequence[ModelVersion], principal: Principal) -> dict[UUID, list[Base]]:
+    pairs = list(
+        Edge.objects.filter(to_node__in=[v.pk for v in versions], role=Edge.Role.BASE)
+        .order_by("from_node_id")
+        .values_list("to_node_id", "from_node_id")
+    )
+    rows = ModelVersion.objects.visible_to(principal).filter(pk__in={base for _, base in pairs})
+    seen = {row.pk: row.reference for row in rows.select_related("model__namespace")}
+    found: dict[UUID, list[Base]] = {}
+    for version, base in pairs:
+        found.setdefault(version, []).append(Base(base, seen.get(base, "")))
+    return found
+
+
+def _evaluations(versions: Sequence[ModelVersion]) -> dict[UUID, dict[MetricKey, tuple[float, str]]]:
+    """The latest value of each metric that was evaluated, by version."""
+    where = ("evaluation__version", "evaluation__dataset_digest", "evaluation__split", "evaluation__slice")
+    rows: Any = (
+        EvaluationMetric.objects.filter(evaluation__version__in=versions)
+        .order_by(*where, "name", "-evaluation__at", "-evaluation__pk")
+        .distinct(*where, "name")
+        .values_list(*where, "name", "value", "evaluation__dataset")
+    )
+    found: dict[UUID, dict[MetricKey, tuple[float, str]]] = {}
+    for version, digest, split, part, name, value, dataset in rows:
+        found.setdefault(version, {})[digest, split, part, name] = (value, dataset)
+    return found

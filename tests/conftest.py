@@ -100,18 +100,30 @@ class Worker(Process):
 
     def resume(self) -> None:
         """Take messages; those that other tests left behind are dropped."""
-        celery_app.control.purge()
-        if self.child.running:
-            for queue in QUEUES:
-                celery_app.control.add_consumer(queue, reply=True, timeout=5, limit=1)
-        else:
+        with celery_app.connection_for_write() as link:
+            celery_app.control.purge(connection=link)
+        if not self.child.running or not self._told("add_consumer"):
+            self.kill()
             self.start()
 
     def pause(self) -> None:
-        """Take no more messages. What runs goes on to its end."""
-        if self.child.running:
-            for queue in QUEUES:
-                celery_app.control.cancel_consumer(queue, reply=True, timeout=5, limit=1)
+        """Take no more messages; what runs goes on to its end. One that does not hear is ended."""
+        if self.child.running and not self._told("cancel_consumer"):
+            self.kill()
+
+    def answers(self, timeout: float = 5.0) -> bool:
+        """Whether the worker hears, by way of the broker."""
+        with celery_app.connection_for_write() as link:  # a pooled one may be older than the broker
+            return bool(celery_app.control.ping(connection=link, timeout=timeout, limit=1))
+
+    def _told(self, command: str) -> bool:
+        with celery_app.connection_for_write() as link:
+            return all(
+                celery_app.control.broadcast(
+                    command, arguments={"queue": queue}, connection=link, reply=True, timeout=3, limit=1
+                )
+                for queue in QUEUES
+            )
 
 
 @pytest.fixture(scope="session")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import re
 import signal
 import sys
 import time
@@ -19,6 +20,8 @@ from config.embedded.supervisor import PROCESSES, CannotStart, Stack
 
 _COLOURS = {"web": 36, "worker": 33, "beat": 35, "database": 34, "broker": 32, "store": 94, "assay": 1}
 _TICK = 0.2
+# Every few seconds, and of interest to nobody: in the log files only.
+_ROUTINE = re.compile(r"Sending due task|[. ](sweep|drain)_\w+[\[(]")
 
 
 class Stopped(BaseException):
@@ -60,8 +63,13 @@ class Console:
             return
         whole = text[: text.rfind(b"\n") + 1]
         self._read[child.name] = position + len(whole)
-        if whole:
-            self.say(child.name, whole.decode(errors="replace"))
+        for line in whole.decode(errors="replace").splitlines():
+            if not _ROUTINE.search(line):
+                self.say(child.name, line)
+
+    def skip(self, child: Child) -> None:
+        """Leave out what it has written so far."""
+        self._read[child.name] = child.log.stat().st_size
 
 
 def run(home: Path, port: int | None, out: TextIO = sys.stdout) -> int:
@@ -111,6 +119,8 @@ def _start(stack: Stack, console: Console) -> None:
 
 def _watch(stack: Stack, console: Console) -> None:
     restarter = Restarter(stack, console.say)
+    for name in PROCESSES:
+        console.skip(stack.children[name])
     while True:
         for name in PROCESSES:
             console.follow(stack.children[name])

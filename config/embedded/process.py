@@ -139,12 +139,16 @@ class Child:
         if self._process is not None and self.running:
             self._process.send_signal(number)
 
-    def stop(self, grace: float | None = None) -> None:
+    def stop(self) -> None:
         """Ask it to end, wait, then kill what is left of its group."""
         self.signal(self.stop_signal)
+        self.wait_or_kill()
+
+    def wait_or_kill(self) -> None:
+        """Give it its grace to end, then kill what is left of its group."""
         if self._process is not None:
             try:
-                self._process.wait(self.grace if grace is None else grace)
+                self._process.wait(self.grace)
             except subprocess.TimeoutExpired:
                 pass
         self.kill()

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
@@ -23,8 +25,7 @@ from config.embedded.valkey import Valkey
 Service = Postgres | Valkey | SeaweedFS
 PROCESSES = ("web", "worker", "beat")
 WEB_PORT = 8000
-# What makes a service somebody else's: then it is neither started nor stopped here.
-GIVEN_BY = {"database": "DATABASE_URL", "broker": "REDIS_URL", "store": "S3_ENDPOINT_URL"}
+SERVICES = ("store", "broker", "database")  # in the order in which they are stopped
 
 
 class CannotStart(RuntimeError):
@@ -89,13 +90,9 @@ class Stack:
 
     def prepare(self) -> str | None:
         """Migrate, make buckets; on the first start an administrator: the one-time password, or None."""
-        self.manage("migrate", "--noinput", "--skip-checks", "--verbosity", "0")
+        said = self.manage("migrate", "--noinput", "--skip-checks", "--verbosity", "0", "--create-admin")
         self.make_buckets()
-        if self._is_given("DATABASE_URL") or not (self.home.path / "admin").exists():
-            password = self.manage("create_admin").strip()
-            self.home.folder("admin")
-            return password or None
-        return None
+        return said.strip() or None
 
     def make_buckets(self) -> None:
         env = self.environ()
@@ -160,7 +157,7 @@ class Stack:
 
     def _is_ready(self, name: str) -> bool:
         if name == "web":
-            return answers(f"{self.url}/healthz")
+            return serves(f"{self.url}/healthz")
         sign = " ready." if name == "worker" else "beat: Starting..."
         return sign in self.children[name].output()
 
@@ -169,13 +166,12 @@ class Stack:
     def stop(self, *, fast: bool = False) -> None:
         """Stop web, worker and beat, then the services. `fast` kills: for data that is thrown away."""
         self.home.remove_run_file()
-        for name in [*PROCESSES, "store", "broker", "database"]:
-            if (child := self.children.get(name)) is None:
-                continue
-            if fast:
-                child.kill()
-            else:
-                child.stop()
+        for group in (PROCESSES, SERVICES):
+            children = [self.children[name] for name in group if name in self.children]
+            for child in children:  # all are asked before the first is waited for
+                child.signal(signal.SIGKILL if fast else child.stop_signal)
+            for child in children:
+                child.wait_or_kill()
         for service in self.services.values():
             if isinstance(service, SeaweedFS):
                 service.tidy()
@@ -248,10 +244,13 @@ class Stack:
         return self.port
 
 
-def answers(url: str) -> bool:
-    """Whether a GET is answered with 200."""
+def serves(url: str) -> bool:
+    """Whether a GET is answered, and not by an error of the server."""
     try:
-        with urllib.request.urlopen(url, timeout=5) as answer:  # noqa: S310 - our own address
-            return bool(answer.status == 200)
+        with urllib.request.urlopen(url, timeout=5):  # noqa: S310 - our own address
+            return True
+    except urllib.error.HTTPError as error:
+        error.close()
+        return error.code < 500
     except (urllib.error.URLError, OSError):
         return False

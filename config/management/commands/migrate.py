@@ -3,16 +3,25 @@
 from typing import Any
 
 from django.conf import settings
-from django.core.management.base import CommandError
+from django.core.management.base import CommandError, CommandParser
 from django.core.management.commands import migrate
 from django.db import DEFAULT_DB_ALIAS, connections
 
 from config.grants import grant_runtime_role
+from registry.actions.people import create_admin
 from registry.actions.roles import sync_permissions
 
 
 class Command(migrate.Command):
     help = f"{migrate.Command.help} Runs as the owner, then grants the runtime role its rights."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        super().add_arguments(parser)
+        parser.add_argument(
+            "--create-admin",
+            action="store_true",
+            help="as create_admin does, when there is no administrator yet",
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         owner = settings.DATABASE_OWNER
@@ -34,3 +43,5 @@ class Command(migrate.Command):
             return
         grant_runtime_role(DEFAULT_DB_ALIAS, runtime_role)
         sync_permissions()
+        if options["create_admin"] and (password := create_admin()):
+            self.stdout.write(password)

@@ -124,7 +124,12 @@ def _invalid(detail: Any) -> Response:
 def _sentences(detail: Any, field: str = "") -> Any:
     if isinstance(detail, dict):
         for name, inner in detail.items():
-            yield from _sentences(inner, f"{field}.{name}" if field else str(name))
+            if isinstance(name, int):
+                yield from _sentences(inner, f"{field}[{name}]")
+            elif name == "non_field_errors":
+                yield from _sentences(inner, field)
+            else:
+                yield from _sentences(inner, f"{field}.{name}" if field else str(name))
     elif isinstance(detail, list):
         for position, inner in enumerate(detail):
             nested = isinstance(inner, dict | list)

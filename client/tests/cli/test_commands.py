@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import Result
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 from assay import settings
 from assay.cli import app
@@ -38,7 +37,7 @@ def assay(stand_in: StandIn, monkeypatch: pytest.MonkeyPatch) -> Assay:
 
 
 def promotion(state: str, *verdicts: str, **more: object) -> dict[str, Any]:
-    gates = [
+    gates: list[dict[str, Any]] = [
         {"key": str(n), "gate": "metric_at_least", "claim": "auc is at least 0.9", "verdict": verdict,
          "sentence": f"auc is 0.8{n} on holdout (test); 0.9 is required, the incumbent fraud/card:1 has 0.95.",
          "evidence": {}, "at": None}

@@ -1,5 +1,6 @@
 """The lifecycle's Celery tasks."""
 
 from lifecycle.tasks.promotions import evaluate_gates, sweep_promotions
+from lifecycle.tasks.retention import move_tier, run_retention, sweep_tier_moves
 
-__all__ = ["evaluate_gates", "sweep_promotions"]
+__all__ = ["evaluate_gates", "move_tier", "run_retention", "sweep_promotions", "sweep_tier_moves"]

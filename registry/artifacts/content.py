@@ -68,7 +68,7 @@ def settle(sha256: str, size: int, source: Source | None) -> bool:
     hot, key = storage.hot(), storage.content_key(sha256)
     with transaction.atomic():
         lock_content(sha256)
-        blob = Blob.objects.select_for_update().filter(pk=sha256).first()
+        blob = Blob.objects.filter(pk=sha256).first()
         there = hot.head(key)
         whole = there is not None and there.size == size
         if blob and blob.tier == Tier.HOT and blob.quarantined_at is None:

@@ -71,8 +71,8 @@ def send(cast: Cast, files: dict[str, bytes], by: str = "ben") -> Upload:
             assert answer.status_code == 200, answer.text
             sent.append({"number": url["number"], "etag": answer.headers["ETag"], "sha256": sha256(part)})
         body = {"files": [{"index": file["index"], "parts": sent}]}
-        answer = client.post(f"/api/v1/uploads/{upload['id']}/complete", body)
-        assert answer.status_code == 200, answer.json()
+        done = client.post(f"/api/v1/uploads/{upload['id']}/complete", body)
+        assert done.status_code == 200, done.json()
     return Upload.objects.get(pk=upload["id"])
 
 

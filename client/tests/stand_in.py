@@ -155,7 +155,7 @@ class StandIn:
                     "at": "2026-11-23T09:45:00Z",
                 },
             ],
-            "completeness": {"state": "incomplete", "missing": ["code"], "notes": []},
+            "completeness": {"state": "incomplete", "missing": ["no Git commit"], "notes": []},
         }
 
     def entries(self) -> list[Any]:

@@ -5,7 +5,7 @@ An answer may hold more keys than are listed here: a newer server adds some.
 
 from __future__ import annotations
 
-from typing import Any, TypedDict
+from typing import Any, NotRequired, TypedDict
 
 from assay.digest import ManifestEntry
 
@@ -185,7 +185,7 @@ class Node(TypedDict):
     detail: dict[str, Any]
 
 
-Edge = TypedDict("Edge", {"from": str, "to": str, "role": str})
+Edge = TypedDict("Edge", {"from": str, "to": str, "role": str, "context": NotRequired[str]})
 
 
 class Graph(TypedDict):

@@ -350,7 +350,7 @@ class Client:
         metrics: Sequence[Mapping[str, Any]] = (),
         tags: Mapping[str, str] | None = None,
     ) -> None:
-        """Add to a run. A metric is `{"key", "value", "step", "timestamp"}`; a parameter is written once."""
+        """Add to a run. A metric is `{"key", "value", "step", "timestamp"}`, the time in milliseconds since 1970."""
         body = {
             "parameters": dict(parameters or {}),
             "metrics": [dict(m) for m in metrics],

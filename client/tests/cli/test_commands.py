@@ -61,7 +61,8 @@ def test_show(assay: Assay) -> None:
         "sha256:",
         "auc",
         "0.94312",
-        "incomplete: missing code",
+        "incomplete",
+        "no Git commit",
         "champion",
     ):
         assert words in result.stdout
@@ -117,7 +118,7 @@ def test_push_waits_and_says_where_to_look(assay: Assay, stand_in: StandIn, tmp_
     )
     assert result.exit_code == 0, result.output
     assert stand_in.version()["digest"] in result.stdout
-    assert "missing code" in result.stdout
+    assert "no Git commit" in result.stdout
     assert f"{stand_in.url}/fraud/card/1" in result.stdout
     assert stand_in.arrived() == {"model.skops": b"0123456789"}
     asked = next(asked for asked in stand_in.asked if asked.path.endswith("/versions"))
@@ -157,7 +158,11 @@ def test_pull_then_verify(assay: Assay, tmp_path: Path) -> None:
     [
         (promotion("gates_failed", "pass", "fail"), 1, "Refused: 1 of 2 gates failed."),
         (promotion("awaiting_approval", "pass"), 0, f"assay approve {PROMOTION}"),
-        (promotion("applied", "pass", replaces="fraud/card:0"), 0, "it replaces fraud/card:0"),
+        (
+            promotion("applied", "pass", replaces="fraud/card:0"),
+            0,
+            "fraud/card:1 entered production in place of fraud/card:0.",
+        ),
         (promotion("void", "pass", outcome="production changed"), 1, "production changed"),
     ],
 )
@@ -197,21 +202,32 @@ def test_evaluate_takes_the_digest_of_a_file(assay: Assay, stand_in: StandIn, tm
 
 def test_trace_draws_a_tree(assay: Assay, stand_in: StandIn) -> None:
     nodes = [
-        ("v", "model_version", "fraud/card:1"),
-        ("r", "run", "train"),
-        ("d", "dataset_version", "card.csv"),
+        ("v", "model_version", "fraud/card:1", {"stage": "staging"}),
+        ("r", "run", "train", {"status": "finished", "commit": "c0ffee" * 6}),
+        ("d", "dataset_version", "card.csv", {"digest": "sha256:" + "ab" * 32}),
+        ("b", "model_version", "fraud/base:7", {"stage": "archived"}),
+    ]
+    edges = [
+        ("r", "v", "output", ""),
+        ("d", "r", "input", "training"),
+        ("b", "v", "base", ""),
+        ("b", "r", "base", ""),
     ]
     graph = {
         "root": "v",
-        "nodes": [{"id": key, "kind": kind, "label": label, "detail": {}} for key, kind, label in nodes],
-        "edges": [{"from": "r", "to": "v", "role": "output"}, {"from": "d", "to": "r", "role": "training"}],
+        "nodes": [
+            {"id": key, "kind": kind, "label": name, "detail": said} for key, kind, name, said in nodes
+        ],
+        "edges": [{"from": a, "to": b, "role": role, "context": said} for a, b, role, said in edges],
     }
     stand_in.routes["GET", f"{VERSION}/lineage"] = lambda asked: Answer.of(graph)
-    lines = assay("trace", "fraud/card:1").stdout.splitlines()
-    assert lines[0].startswith("version fraud/card:1")
-    assert "output: run train" in lines[1]
-    assert "training: dataset card.csv" in lines[2]
-    assert lines[2].index("training") > lines[1].index("output")
+    assert [line.rstrip() for line in assay("trace", "fraud/card:1").stdout.splitlines()] == [
+        "version fraud/card:1  staging  made from",
+        "├── run train  finished, commit c0ffeec0ff",
+        "│   ├── version fraud/base:7  archived  base",
+        "│   └── dataset card.csv  sha256:abababababab  training",
+        "└── version fraud/base:7  archived  base  (above)",
+    ]
 
 
 def test_lists(assay: Assay, stand_in: StandIn) -> None:

@@ -102,8 +102,7 @@ def _pushed(version: Version) -> RenderableType:
     waits = "" if version["status"] == "ready" else "its bytes are being verified"
     rows: list[tuple[str, Text | str]] = [
         ("content", f"{files_counted(version['files'] or 0)}, {size(version['size'] or 0)}"),
-        ("provenance", provenance(version)),
-        *(("", plain(note, "dim")) for note in version["completeness"]["notes"]),
+        *provenance(version),
         ("status", waits),
         ("open", version["url"]),
     ]

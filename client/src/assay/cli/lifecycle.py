@@ -186,7 +186,11 @@ def withdraw(
 
 def suspend(ref: Ref, reason: Reason, url: Url = None, token: Token = None, as_json: Json = False) -> None:
     """Take a version out of production in an incident. Leaves no version in production."""
-    _move(lambda client: client.suspend(ref, reason), url, token, as_json)
+    with session(url, token, as_json) as (client, screen):
+        version = client.suspend(ref, reason)
+        model = f"{version['namespace']}/{version['model']}"
+        empty = plain(f"Nothing of {model} is in production now.", "bold yellow")
+        screen.show(version, _moved(version), empty)
 
 
 def deprecate(ref: Ref, reason: Reason, url: Url = None, token: Token = None, as_json: Json = False) -> None:
@@ -227,5 +231,9 @@ def _decide(
 def _move(move: Callable[[Client], Version], url: str | None, token: str | None, as_json: bool) -> None:
     with session(url, token, as_json) as (client, screen):
         version = move(client)
-        line = plain(version["reference"], "bold") + Text(" is now ") + state(version["stage"]) + Text(".")
-        screen.show(version, line)
+        screen.show(version, _moved(version))
+
+
+def _moved(version: Version) -> Text:
+    where = " is " if version["stage"] in ("deprecated", "archived") else " is in "
+    return plain(version["reference"], "bold") + Text(where) + state(version["stage"]) + Text(".")

@@ -12,7 +12,7 @@ from rich.tree import Tree
 from assay.answers import Graph, Node, Why
 from assay.cli.options import Json, Ref, Token, Url
 from assay.cli.screen import session
-from assay.cli.words import listing, number, plain, row
+from assay.cli.words import listing, number, plain, row, short
 
 KINDS = {"model_version": "version", "dataset_version": "dataset", "logged_model": "model", "run": "run"}
 
@@ -52,28 +52,41 @@ def lineage_tree(graph: Graph, direction: str) -> Tree:
     steps: dict[str, list[tuple[str, str]]] = {}
     for edge in graph["edges"]:
         ends = {"from": edge["from"], "to": edge["to"]}
-        steps.setdefault(ends[here], []).append((ends[there], edge["role"]))
+        # "input" and "output" say no more than the tree does
+        role = edge.get("context") or (edge["role"] if edge["role"] not in ("input", "output") else "")
+        steps.setdefault(ends[here], []).append((ends[there], role))
     root = nodes[graph["root"]]
     title = _node(root) + plain("  made from" if direction == "up" else "  went into", "dim")
     tree = Tree(title, guide_style="dim")
     if graph["root"] not in steps:
         tree.add(Text("nothing that is known", style="dim"))
     seen = {graph["root"]}
-    line = [(tree, graph["root"])]
-    while line:
-        branch, node = line.pop(0)
+
+    def grow(branch: Tree, node: str) -> None:
         for other, role in sorted(steps.get(node, []), key=lambda step: (step[1], step[0])):
-            text = plain(f"{role}: " if role else "", "dim") + _node(nodes[other])
+            text = _node(nodes[other]) + plain(f"  {role}" if role else "", "dim")
             if other in seen:
                 branch.add(text + Text("  (above)", style="dim"))
-                continue
-            seen.add(other)
-            line.append((branch.add(text), other))
+            else:
+                seen.add(other)
+                grow(branch.add(text), other)
+
+    grow(tree, graph["root"])
     return tree
 
 
 def _node(node: Node) -> Text:
-    return plain(KINDS.get(node["kind"], node["kind"]) + " ", "cyan") + plain(node["label"], "bold")
+    detail = node["detail"]
+    match node["kind"]:
+        case "run":
+            commit = str(detail.get("commit") or "")[:10]
+            said = f"{detail.get('status', '')}, commit {commit}" if commit else str(detail.get("status", ""))
+        case "dataset_version":
+            said = short(str(detail.get("digest") or ""))
+        case _:
+            said = str(detail.get("stage") or "")
+    title = plain(KINDS.get(node["kind"], node["kind"]) + " ", "cyan") + plain(node["label"], "bold")
+    return title + plain(f"  {said}" if said else "", "not bold dim")
 
 
 def _why(a: str, b: str, found: Why) -> RenderableType:

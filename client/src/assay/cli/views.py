@@ -26,13 +26,12 @@ def digest_line(digest: str | None) -> list[Text]:
     return [plain(f"  {digest}", "dim")] if digest else []
 
 
-def provenance(version: Version) -> Text:
-    """Whether it is known what made a version, and what is missing."""
-    completeness = version["completeness"]
-    text = state(completeness["state"])
-    if completeness["missing"]:
-        text += plain(": missing " + ", ".join(completeness["missing"]))
-    return text
+def provenance(version: Version) -> list[tuple[str, Text | str]]:
+    """Whether it is known what made a version, what is missing, and what else is to be said of it."""
+    known = version["completeness"]
+    missing = [("", plain(words, "yellow")) for words in known["missing"]]
+    notes = [("", plain(words, "dim")) for words in known["notes"]]
+    return [("provenance", state(known["state"])), *missing, *notes]
 
 
 def version_view(version: Version) -> RenderableType:
@@ -47,8 +46,7 @@ def version_view(version: Version) -> RenderableType:
         ("made", made),
         ("run", version["run"] or ""),
         ("parameters", joined(version["parameters"] or {})),
-        ("provenance", provenance(version)),
-        *(("", plain(note, "dim")) for note in version["completeness"]["notes"]),
+        *provenance(version),
         ("verified", when(version["verified_at"]) + " UTC" if version["verified_at"] else ""),
         ("tier", version["tier"] if version["tier"] != "hot" else ""),
         ("open", version["url"]),
@@ -149,12 +147,11 @@ def next_step(promotion: Promotion) -> RenderableType:
         case "awaiting_approval":
             given = sum(approval["verdict"] == "approve" for approval in promotion["approvals"])
             need = promotion["approvals_required"]
-            text = plain(
-                f"Waits for approval by somebody else ({given} of {need}): assay approve {promotion['id']}"
-            )
+            text = plain(f"Waits for approval by somebody else ({given} of {need} given):")
+            text += plain(f"\n  assay approve {promotion['id']}", "bold")
         case "applied":
-            text = plain(f"{promotion['version']} is in {promotion['target']}", "bold green")
-            text += plain(f"; it replaces {promotion['replaces']}." if promotion["replaces"] else ".")
+            text = plain(f"{promotion['version']} entered {promotion['target']}", "bold green")
+            text += plain(f" in place of {promotion['replaces']}." if promotion["replaces"] else ".")
         case _:
             text = plain(promotion["outcome"] or f"It is {promotion['state']}.")
             for reason in promotion["reasons"]:

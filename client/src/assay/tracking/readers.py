@@ -10,6 +10,7 @@ import functools
 import importlib.abc
 import importlib.machinery
 import importlib.util
+import os
 import re
 import sys
 import threading
@@ -158,37 +159,46 @@ def _wrapper(reader: Reader, original: Any) -> Any:
         if not reader.result:
             observe.tell(lambda observer: _read(observer, source, filesystem))
         answer = original(*args, **kwargs)
-        if reader.result:
+        if reader.result and _names_files(source):
             made = args[0] if reader.position and args else answer
-            used = getattr(made, "filesystem", filesystem)
-            observe.tell(lambda observer: _read(observer, _result(made, reader.result, source), used))
+            observe.tell(lambda observer: _read(observer, source, filesystem, _result(made, reader.result)))
         return answer
 
     wrapped.__assay_reader__ = True  # type: ignore[attr-defined]
     return wrapped
 
 
-def _result(made: Any, attribute: str, source: Any) -> Any:
-    """The files of an opened dataset; `source` when it does not tell."""
+def _names_files(source: Any) -> bool:
+    """Whether it is a path or paths. What was made from an open file is not even asked: Arrow's own attributes crash
+    the process for some of it, and the hook saw the file."""
+    items = source if isinstance(source, list | tuple) else [source]
+    return all(isinstance(item, str | bytes | os.PathLike) for item in items)
+
+
+def _result(made: Any, attribute: str) -> list[str] | None:
+    """The files of an opened dataset, None when it does not tell."""
     files = getattr(made, attribute, None)
-    return files if isinstance(files, list) else source
+    return files if isinstance(files, list) else None
 
 
-def _read(observer: observe.Observer, source: Any, filesystem: Any) -> None:
+def _read(observer: observe.Observer, source: Any, filesystem: Any, files: list[str] | None = None) -> None:
+    """Tell an observer of a read. `files` is what `source`, a folder perhaps, turned out to hold."""
     if filesystem is not None and not type(filesystem).__name__.startswith("LocalFileSystem"):
         observer.unobserved[
             f"Data was read through a {type(filesystem).__name__}, which could not be observed."
         ] = None
         return
-    for item in source if isinstance(source, list | tuple) else [source]:
-        if isinstance(item, str) and "://" in item and not item.startswith("file://"):
-            scheme = item.partition("://")[0]
+    items = source if isinstance(source, list | tuple) else [source]
+    names = [os.fsdecode(item) for item in items if isinstance(item, str | bytes | os.PathLike)]
+    for name in names:
+        scheme, separator, _ = name.partition("://")
+        if separator and scheme != "file":
             observer.unobserved[
                 f"Data was read from an address {scheme}://, which could not be observed."
             ] = None
-        elif isinstance(item, str | bytes | Path):
-            text = item.decode() if isinstance(item, bytes) else str(item)
-            observer.opened(text.removeprefix("file://"))
+            return
+    for name in names if files is None else files:
+        observer.opened(name.removeprefix("file://"))
 
 
 class _Finder(importlib.abc.MetaPathFinder):

@@ -6,23 +6,20 @@ import contextvars
 import datetime as dt
 import inspect
 import os
-import shutil
-import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 from assay.answers import Version
 from assay.client import Client
-from assay.errors import AssayError, SettingsError, TimedOut, VersionFailed
+from assay.errors import AssayError, SettingsError
 from assay.tracking import configuration, entry, observe, report
 from assay.tracking.capture import Capture
 from assay.tracking.outcome import number
+from assay.tracking.registering import Wanted, register
 from assay.tracking.sending import Registry, Sender, is_away
-from assay.tracking.serialisers import NotSerialisable, serialise
 
 _MOST_FAILURE = 2000
 _current: contextvars.ContextVar[ActiveRun | None] = contextvars.ContextVar("assay_run", default=None)
@@ -150,10 +147,14 @@ class ActiveRun:
 
         None when it could not be done; why is printed and noted, and the model's files are kept where it says.
         """
-        if self._sender is None or self._capture is None:
+        capture, sender, client = self._capture, self._sender, self._client
+        if capture is None or sender is None or client is None:
             return None
         with observe.paused():
-            version = self._register(model, name, serializer, description, tags or {}, base)
+            self._send_datasets(capture, sender)
+            sender.flush()
+            wanted = Wanted(name, serializer, description, tags or {}, base)
+            version = register(model, wanted, client, sender, capture)
         if version is not None:
             self.versions.append(version)
         return version
@@ -232,59 +233,6 @@ class ActiveRun:
             self._say_how_it_ended(capture, sender, sent)
         self._capture = self._sender = None
 
-    def _register(
-        self,
-        model: object,
-        name: str,
-        serializer: str | None,
-        description: str,
-        tags: Mapping[str, str],
-        base: Sequence[str],
-    ) -> Version | None:
-        capture, sender, client = self._capture, self._sender, self._client
-        if capture is None or sender is None or client is None:
-            return None
-        self._send_datasets(capture, sender)
-        sender.flush()
-        folder = Path(tempfile.mkdtemp(prefix="assay-model-"))
-        try:
-            files = folder / "files"
-            files.mkdir()
-            written = serialise(model, files, serializer)
-            if written.note:
-                report.say(f"assay: {written.note}")
-            facts = {
-                "format": written.format,
-                "schema": signature(model),
-                "description": description,
-                "tags": dict(tags),
-            }
-            try:
-                version = client.push(written.path, name, run=self.id, base=base, **facts)  # type: ignore[arg-type]
-            except TimedOut as error:
-                report.say(f"assay: {name} was sent; {error.sentence}")
-                return error.answer  # type: ignore[no-any-return]
-            except VersionFailed:
-                raise
-            except Exception as error:  # noqa: BLE001 - the model must not be lost with the connection
-                kept = sender.keep(written.path, {"name": name, **facts})
-                where = f"its files are in {kept / 'model'}" if kept else "it could not be kept either"
-                self._not_registered(capture, name, f"{_sentence(error)} The model was not sent; {where}.")
-                return None
-            self._say_registered(capture, version)
-            return version
-        except NotSerialisable as error:
-            self._not_registered(capture, name, str(error))
-        except Exception as error:  # noqa: BLE001 - a failure to register must not end the training
-            self._not_registered(capture, name, _sentence(error))
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
-        return None
-
-    def _not_registered(self, capture: Capture, name: str, why: str) -> None:
-        report.say(f"assay: {name} was not registered: {capture.redactor.text(why)}")
-        capture.completeness.incomplete(f"A model was not registered as {name}: {capture.redactor.text(why)}")
-
     def _add_parameters(self, values: Mapping[str, str], *, redacted: bool = False) -> None:
         capture, sender = self._capture, self._sender
         if capture is None or sender is None:
@@ -337,10 +285,6 @@ class ActiveRun:
             capture.completeness.incomplete(f"The registry refused a part of the record: {text}")
         sender.refused.clear()
 
-    def _say_registered(self, capture: Capture, version: Version) -> None:
-        count = len(capture.environment.get("packages", {}))
-        report.say(report.registered(version, self.id, capture.code, capture.datasets.inputs, count))
-
     def _say_how_it_ended(self, capture: Capture, sender: Sender, sent: bool) -> None:
         for sentence in sender.refused:
             report.say(f"assay: the registry refused the end of the run: {capture.redactor.text(sentence)}")
@@ -356,33 +300,10 @@ class ActiveRun:
             report.say(f"assay: the end of run {self.id} could not be sent ({sender.away}); {where}")
 
 
-def signature(model: object) -> dict[str, Any] | None:
-    """What a scikit-learn estimator was fitted on: its inputs by name, its classes by number. None when not known."""
-    names = getattr(model, "feature_names_in_", None)
-    count = getattr(model, "n_features_in_", None)
-    classes = getattr(model, "classes_", None)
-    answer: dict[str, Any] = {}
-    try:
-        if names is not None:
-            answer["inputs"] = [{"name": str(name)} for name in names]
-        elif count is not None:
-            answer["inputs"] = int(count)
-        if classes is not None and getattr(classes, "ndim", 0) == 1:
-            answer["classes"] = len(classes)
-    except (TypeError, ValueError):
-        return None
-    return answer or None
-
-
 def _status(error: BaseException | None) -> str:
     if error is None or (isinstance(error, SystemExit) and error.code in (None, 0)):
         return "finished"
     return "killed" if isinstance(error, KeyboardInterrupt) else "failed"
-
-
-def _sentence(error: BaseException) -> str:
-    text = error.sentence if isinstance(error, AssayError) else f"{type(error).__name__}: {error}"
-    return text if text.endswith(".") else f"{text}."
 
 
 def _now() -> str:

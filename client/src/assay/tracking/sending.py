@@ -70,13 +70,14 @@ class Sender:
 
     def __init__(self, client: Registry, run_id: str) -> None:
         self._client = client
-        self._run = run_id
+        self.run = run_id
         self._lock = threading.RLock()
         self._parameters: dict[str, str] = {}
         self._metrics: list[dict[str, Any]] = []
         self._tags: dict[str, str] = {}
         self._datasets: list[dict[str, Any]] = []
         self._finish: dict[str, Any] = {}
+        self._models: list[dict[str, Any]] = []
         self._not_before = time.monotonic() + SECONDS_BETWEEN
         self.refused: list[str] = []
         self.away: str = ""
@@ -115,14 +116,14 @@ class Sender:
                 parameters = dict(list(self._parameters.items())[:BATCH])
                 metrics, tags = self._metrics[:BATCH], dict(self._tags)
                 if self._send(lambda: self._client.log_run(
-                        self._run, parameters=parameters, metrics=metrics, tags=tags)):  # noqa: B023  # fmt: skip
+                        self.run, parameters=parameters, metrics=metrics, tags=tags)):  # noqa: B023  # fmt: skip
                     for key in parameters:
                         del self._parameters[key]
                     del self._metrics[: len(metrics)]
                     self._tags.clear()
             while not self.away and self._datasets:
                 some = self._datasets[:BATCH]
-                if self._send(lambda: self._client.log_datasets(self._run, some)):  # noqa: B023 - called at once
+                if self._send(lambda: self._client.log_datasets(self.run, some)):  # noqa: B023 - called at once
                     del self._datasets[: len(some)]
             self._not_before = time.monotonic() + (SECONDS_AFTER_FAILURE if self.away else SECONDS_BETWEEN)
             return not self.away
@@ -131,27 +132,32 @@ class Sender:
         """Send what waits and how the run ended. False when the registry is away."""
         with self._lock:
             self._finish = facts
-            if self.flush() and self._send(lambda: self._client.update_run(self._run, **facts)):
+            if self.flush() and self._send(lambda: self._client.update_run(self.run, **facts)):
                 self._finish = {}
             return not self.away
 
     def keep(self, model: Path | None = None, facts: Mapping[str, Any] | None = None) -> Path | None:
-        """Write what could not be sent, and a model's files, where they are found again. None when that fails too."""
+        """Write what could not be sent where it is found again, and copy a model's files there.
+
+        Answers the folder, of the model if one is given; None when that fails too.
+        """
         try:
-            folder = unsent_folder() / self._run
+            folder = unsent_folder() / self.run
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            record = {
-                "run": self._run, "server": self._client.url, "parameters": self._parameters, "metrics": self._metrics,
-                "tags": self._tags, "datasets": self._datasets, "finish": self._finish, "model": dict(facts or {}),
-            }  # fmt: skip
+            target = folder
             if model is not None:
-                target = folder / "model"
+                target = folder / f"model-{len(self._models) + 1}"
                 shutil.rmtree(target, ignore_errors=True)
                 shutil.copytree(model, target) if model.is_dir() else _copy(model, target)
+                self._models.append({**(facts or {}), "files": target.name})
+            record = {
+                "run": self.run, "server": self._client.url, "parameters": self._parameters, "metrics": self._metrics,
+                "tags": self._tags, "datasets": self._datasets, "finish": self._finish, "models": self._models,
+            }  # fmt: skip
             (folder / "record.json").write_text(json.dumps(record, indent=2), encoding="utf-8")
         except OSError:
             return None
-        return folder
+        return target
 
     def _send(self, call: Callable[[], Any]) -> bool:
         """True when it is done with, sent or refused; `away` is set when it is to be tried again."""

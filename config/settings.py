@@ -192,6 +192,8 @@ AXES_FAILURE_LIMIT = 10
 AXES_COOLOFF_TIME = 1
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
 AXES_VERBOSE = False
+# Its pages are not ours: no rule says who may delete a lock-out.
+AXES_ENABLE_ADMIN = False
 
 # ---- HTTP
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS
@@ -270,5 +272,6 @@ LOGGING = {
     "loggers": {
         "django.request": {"level": "ERROR"},
         "axes": {"level": "WARNING"},
+        "httpx": {"level": "WARNING"},
     },
 }

@@ -9,7 +9,7 @@ from typing import Any
 from lifecycle.gates import GATES
 from lifecycle.gates.kinds import Context, Finding, Verdict
 from lifecycle.models import GateResult, Promotion
-from registry.models import SYSTEM, ModelVersion, Stage
+from registry.models import ModelVersion, Stage
 
 logger = logging.getLogger(__name__)
 
@@ -26,7 +26,7 @@ def prepare(context: Context) -> None:
     """The work that gates need done before they look (bytes read again). May take minutes."""
     for listed in context.promotion.policy_snapshot["gates"]:
         if gate := GATES.get(listed["gate"]):
-            gate.prepare(context, SYSTEM)
+            gate.prepare(context)
 
 
 def findings(context: Context) -> dict[str, tuple[str, Finding]]:

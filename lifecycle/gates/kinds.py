@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 from lifecycle.models import GateResult, Promotion
 from lineage.provenance import trainers_of
 from registry.errors import InvalidInput
-from registry.models import ModelVersion, Principal, User
+from registry.models import ModelVersion, User
 
 Verdict = GateResult.Verdict
 
@@ -74,7 +74,7 @@ class Gate(ABC):
     def evaluate(self, context: Context, given: dict[str, Any]) -> Finding:
         """Whether it holds now."""
 
-    def prepare(self, context: Context, by: Principal) -> None:  # noqa: B027 - most gates need nothing
+    def prepare(self, context: Context) -> None:  # noqa: B027 - most gates need nothing
         """Work that must be done before evaluating, such as reading bytes again."""
 
     def checked(self, given: Any, where: str) -> dict[str, Any]:

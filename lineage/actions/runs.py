@@ -197,9 +197,8 @@ def _write_capture(row: Run, capture: Mapping[str, Any]) -> None:
 
 
 def _retell_completeness(row: Run) -> None:
-    """Versions registered while the run went on hear what it captured, as long as they are not sealed."""
-    open_states = [ModelVersion.Status.PENDING, ModelVersion.Status.VERIFYING]
-    ModelVersion.objects.filter(run_id=row.pk, status__in=open_states).update(
+    """Versions registered while the run went on hear what it captured."""
+    ModelVersion.objects.filter(run_id=row.pk).update(
         completeness=completeness(row, datasets_read_by(row))
     )
 

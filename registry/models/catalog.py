@@ -96,7 +96,8 @@ class ModelVersion(Leased, SealedModel, Staged):
     tags = models.JSONField(default=dict, blank=True)
     # The run that made it (lineage.Run), by id: what a version is does not depend on the wing above.
     run_id = models.UUIDField(null=True, blank=True, db_index=True)
-    completeness = models.JSONField(default=dict, blank=True, help_text="provenance: state, missing, notes")
+    # How much of its making is recorded: told again when the run that made it ends. A summary, not a fact.
+    completeness = models.JSONField(default=dict, blank=True, help_text="state, missing, notes")
     # Bytes are re-hashed on request; this says until when the request stands.
     verify_requested_at = models.DateTimeField(null=True, blank=True)
     created_by = models.ForeignKey(User, on_delete=models.PROTECT, related_name="+")
@@ -112,7 +113,7 @@ class ModelVersion(Leased, SealedModel, Staged):
                 ["id", "model_id", "number", "manifest_id", "created_by_id", "created_at"], name="identity"
             ),
             Fixed(
-                ["format", "schema", "parameters", "run_id", "completeness", "ready_at"],
+                ["format", "schema", "parameters", "run_id", "ready_at"],
                 once="OLD.status IN ('ready', 'deleted')",
             ),
             LegalEdges(

@@ -1,0 +1,79 @@
+"""The folder in which the demonstration's data scientist works: a Git repository, and data beside it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from sklearn.datasets import load_digits
+from sklearn.model_selection import train_test_split
+
+# One row in six tenths of the file got its neighbour's label, as a join that went off by one does.
+DAMAGED_SHARE = 0.6
+
+
+class Project:
+    """A repository with the training script; `data/train.csv` and `data/held_out.csv` are not in Git."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.data = folder / "data"
+        self.training = self.data / "train.csv"
+        self.held_out = self.data / "held_out.csv"
+
+    def create(self) -> str:
+        """Write and commit the script, and write the data. Returns the commit."""
+        self.data.mkdir(parents=True)
+        shutil.copy(Path(__file__).with_name("training.py"), self.folder / "train.py")
+        (self.folder / ".gitignore").write_text("data/\n__pycache__/\n")
+        self._git("init", "--quiet", "--initial-branch=main")
+        self._git("add", ".")
+        self._git("commit", "--quiet", "--message=Recognise handwritten digits")
+        images, labels = load_digits(return_X_y=True, as_frame=True)
+        rows = images.assign(label=labels)
+        train, test = train_test_split(rows, test_size=0.3, random_state=7, stratify=labels)
+        train.to_csv(self.training, index=False)
+        test.to_csv(self.held_out, index=False)
+        return self._git("rev-parse", "HEAD")
+
+    def damage(self) -> None:
+        """Shift the labels of a part of the training data by one row. Size, columns and name stay as they were."""
+        rows = pd.read_csv(self.training)
+        cut = int(len(rows) * DAMAGED_SHARE)
+        labels = rows["label"].to_numpy().copy()
+        labels[:cut] = np.roll(labels[:cut], 1)
+        rows.assign(label=labels).to_csv(self.training, index=False)
+
+    def train(self, kind: str, *, url: str, token: str, model: str) -> str:
+        """Run the script as its author would. Returns what it printed. Raises CalledProcessError."""
+        environment = {
+            **os.environ,
+            "ASSAY_URL": url,
+            "ASSAY_TOKEN": token,
+            "DEMO_MODEL": model,
+            # Not the terminal's width: the lines are shown in a frame.
+            "COLUMNS": "100",
+        }
+        environment.pop("ASSAY_SETTINGS", None)
+        done = subprocess.run(
+            [sys.executable, "train.py", "--kind", kind],
+            cwd=self.folder,
+            env=environment,
+            check=True,
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        )
+        return done.stdout.strip()
+
+    def _git(self, *arguments: str) -> str:
+        who = ["-c", "user.name=ben", "-c", "user.email=ben@example.com", "-c", "commit.gpgsign=false"]
+        done = subprocess.run(
+            ["git", *who, *arguments], cwd=self.folder, check=True, text=True, capture_output=True
+        )
+        return done.stdout.strip()

@@ -149,9 +149,9 @@ def at(url: str, database: str) -> str:
     return f"{url.rpartition('/')[0]}/{database}"
 
 
-def superuser() -> psycopg.Connection[tuple[object, ...]]:
-    """A session that may make and drop databases."""
-    return psycopg.connect(os.environ[SUPERUSER], autocommit=True)
+def superuser(database: str = "postgres") -> psycopg.Connection[tuple[object, ...]]:
+    """A session that may do anything, such as make and drop databases."""
+    return psycopg.connect(at(os.environ[SUPERUSER], database), autocommit=True)
 
 
 def clone(session: psycopg.Connection[tuple[object, ...]], name: str) -> None:

@@ -96,8 +96,12 @@ def services(variables: Mapping[str, str] | None = None) -> dict[str, Service]:
     return {name: Service(name, config) for name, config in document(variables)["services"].items()}
 
 
-def in_order(chosen: Mapping[str, Service]) -> Iterator[Service]:
-    """The chosen services, each after those of them that it waits for."""
+def in_order(chosen: Mapping[str, Service]) -> Iterator[list[Service]]:
+    """The chosen services in the groups that start together, each after those it waits for."""
     graph = {name: [d for d in service.waits_for if d in chosen] for name, service in chosen.items()}
-    for name in TopologicalSorter(graph).static_order():
-        yield chosen[name]
+    sorter = TopologicalSorter(graph)
+    sorter.prepare()
+    while sorter.is_active():
+        ready = sorter.get_ready()
+        yield [chosen[name] for name in ready]
+        sorter.done(*ready)

@@ -52,7 +52,8 @@ class Stack:
         self.home = Home(folder / "home")
         self.home.prepare()
         self.database = Postgres(self.home, durable=False)
-        self.ports = {name: free_port() for name in ("broker", "store", "web")}
+        self._taken = {self.database.port}
+        self.ports = {name: self._port() for name in ("broker", "store", "web")}
         self.secrets = folder / "deploy" / "secrets"
         self._make_secrets()
         self.programs = self._put_programs()
@@ -104,23 +105,25 @@ class Stack:
         if service.name == "broker":
             return [*arguments, "--bind", "127.0.0.1", "--port", str(self.ports["broker"])]
         if service.name == "seaweedfs":
-            apart = [f"-{name if '.' in name else name + '.port'}={free_port()}" for name in WEED_PORTS]
+            apart = [f"-{name if '.' in name else name + '.port'}={self._port()}" for name in WEED_PORTS]
             sockets = [f"-{part}.localSocket={self.folder}/{part}.sock" for part in ("filer", "s3")]
             return ["weed", "-logtostderr", *arguments, *apart, *sockets]
         return arguments
 
     # ---- coming and going
 
-    def start(self, service: Service) -> None:
-        """Start a service and wait as those after it do: until it is healthy, or has ended well."""
-        if service.name == "db":
-            self._start_database(service)
-        elif service.health is None:
-            self._run_once(service)
-        else:
-            self._spawn(service)
-        if service.health is not None:
-            self.wait_until_healthy(service)
+    def start(self, *together: Service) -> None:
+        """Start services and wait as those after them do: until they are healthy, or have ended well."""
+        for service in together:
+            if service.name == "db":
+                self._start_database(service)
+            elif service.health is None:
+                self._run_once(service)
+            else:
+                self._spawn(service)
+        for service in together:
+            if service.health is not None:
+                self.wait_until_healthy(service)
 
     def wait_until_healthy(self, service: Service, patience: float = 90.0) -> None:
         """Run the health check until it succeeds. Raises AssertionError with what it last said."""
@@ -155,6 +158,12 @@ class Stack:
     def connect(self, secret: str) -> psycopg.Connection[tuple[object, ...]]:
         """A connection with the URL that the secret `secret` holds."""
         return psycopg.connect((self.secrets / secret).read_text(), autocommit=True)
+
+    def _port(self) -> int:
+        """A port that is free, and that no other service here is going to take."""
+        port = free_port(self._taken)
+        self._taken.add(port)
+        return port
 
     def _spawn(self, service: Service) -> None:
         child = Child(

@@ -70,7 +70,7 @@ def test_what_is_waited_for_is_there_and_in_an_order() -> None:
     for service in everything.values():
         assert set(service.waits_for) <= set(everything)
         assert set(service.waits_for.values()) <= {"service_healthy", "service_completed_successfully"}
-    order = [service.name for service in in_order(everything)]
+    order = [service.name for group in in_order(everything) for service in group]
     assert order.index("db") < order.index("migrate") < order.index("web") < order.index("proxy")
     assert order.index("minio") < order.index("buckets") < order.index("worker-artifacts")
 

@@ -53,14 +53,14 @@ def issue_token(
     Raises Forbidden, InvalidInput. A token made by a token is bound to the same namespace.
     """
     account = by.account if not by.is_system else user
-    if account.pk != user.pk and user.owner_id != account.pk and not account.is_superuser:
+    if account.pk not in {user.pk, user.owner_id} and not account.is_superuser:
         raise Forbidden("A token is issued for yourself or for a service account that you own.")
     if by.token and by.token.namespace_id and (namespace is None or namespace.pk != by.token.namespace_id):
         raise Forbidden("A token bound to a namespace makes tokens for that namespace only.")
     if by.token and by.token.scopes is not None:
         raise Forbidden("A token with scopes makes no tokens.")
     if scopes is not None and (unknown := set(scopes) - {p.value for p in Permission}):
-        raise InvalidInput(f"There is no permission {sorted(unknown)[0]!r}.", field="scopes")
+        raise InvalidInput(f"There is no permission {min(unknown)!r}.", field="scopes")
     if namespace and not _member(user, namespace):
         raise NotVisible(f"There is no namespace {namespace.name} that {user.get_username()} can see.")
     prefix = secrets.token_hex(4)

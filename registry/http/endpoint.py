@@ -36,7 +36,8 @@ class Endpoint(APIView):
     row: Any
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
-        if not hasattr(self, str(request.method).lower()):
+        method = str(request.method).lower()
+        if method not in self.http_method_names or not hasattr(self, method):
             self.http_method_not_allowed(request)
         for value in kwargs.values():
             check_text(str(value))

@@ -1,0 +1,111 @@
+"""One of everything in the cast's namespace, made by the actions, so that every route leads to something."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from django.test import override_settings
+
+from lifecycle.models import Promotion
+from lineage.models import Run
+from registry.actions.aliases import move_alias
+from registry.actions.people import issue_token
+from registry.actions.uploads import create_upload
+from registry.actions.webhooks import create_webhook
+from registry.artifacts.manifests import Entry
+from registry.journal.webhooks import plan_deliveries
+from registry.models import SYSTEM, Delivery, Event, ModelVersion, ServiceToken, Upload, Webhook
+from tests.api.routes import Route
+from tests.cast import Cast
+from tests.factories import promotion_at, staged_version
+
+RECEIVER = "http://127.0.0.1:9/hook"
+
+
+@dataclass
+class Scene:
+    """scorer:1 is in production, scorer:2 in staging and asks for it."""
+
+    cast: Cast
+    production: ModelVersion
+    asking: Promotion
+    webhook: Webhook
+    delivery: Delivery
+    run: Run
+    upload: Upload
+    token: ServiceToken
+
+    def ids(self) -> dict[str, Any]:
+        """The row that a route with `<uuid:id>` is tried on; each such route must be here."""
+        return {
+            "token": self.token,
+            "account-token-revoke": self.token,
+            "webhook": self.webhook,
+            "webhook-deliveries": self.webhook,
+            "delivery-redeliver": self.delivery,
+            "run": self.run,
+            "run-log": self.run,
+            "run-datasets": self.run,
+            "promotion": self.asking,
+            "promotion-approve": self.asking,
+            "promotion-reject": self.asking,
+            "promotion-withdraw": self.asking,
+            "promotion-page": self.asking,
+            "admin:desk-promotion": self.asking,
+            "upload": self.upload,
+            "upload-parts": self.upload,
+            "upload-complete": self.upload,
+            "upload-content": self.upload,
+            "upload-abort": self.upload,
+        }
+
+    def arguments(self, route: Route) -> dict[str, Any]:
+        """What stands in the path. A route with an argument that is not known here is an error."""
+        known: dict[str, Any] = {
+            "namespace": self.cast.namespace.name,
+            "name": "scorer",
+            "number": 1,
+            "alias": "champion",
+            "user": self.cast.user("ben").username,
+            "role": "data_scientist",
+            "path": "model.skops",
+            "index": 0,
+        }
+        return {name: self.ids()[route.name].pk if name == "id" else known[name] for name in route.arguments}
+
+    def reference(self, number: int = 1) -> str:
+        return f"{self.cast.namespace.name}/scorer:{number}"
+
+
+@pytest.fixture
+def scene(cast: Cast) -> Scene:
+    """One of everything."""
+    asking_first = promotion_at(cast, "applied")
+    production = asking_first.version
+    asking = promotion_at(cast, "awaiting_approval", version=staged_version(cast, 0.95), value=0.95)
+    move_alias(model=production.model, name="champion", version=production, by=cast.principal("eve"))
+    with override_settings(WEBHOOK_HOSTS=["127.0.0.1:9"]):
+        webhook, _ = create_webhook(
+            namespace=cast.namespace, name="ci", url=RECEIVER, events=["*"], by=cast.principal("ada")
+        )
+    event = Event.objects.filter(namespace=cast.namespace).latest("pk")
+    plan_deliveries(event)
+    upload = create_upload(
+        namespace=cast.namespace,
+        files=[Entry(path="model.skops", size=10, sha256=uuid.uuid4().hex * 2)],
+        by=cast.principal("ben"),
+    )
+    token, _ = issue_token(user=cast.user("ben"), name="ben's", by=SYSTEM)
+    return Scene(
+        cast=cast,
+        production=production,
+        asking=asking,
+        webhook=webhook,
+        delivery=Delivery.objects.get(webhook=webhook, event=event),
+        run=Run.objects.filter(namespace=cast.namespace).first() or pytest.fail("the factory made no run"),
+        upload=upload,
+        token=token,
+    )

@@ -1,4 +1,4 @@
-"""Registering versions, and the little about them that may be edited."""
+"""Registering versions, and having their bytes read again."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 from django.db import transaction
 from django.utils import timezone
 
+from registry.actions.models import ensure_model
 from registry.actions.uploads import check_own
 from registry.artifacts.uploads import check_open
 from registry.errors import DomainError, InvalidInput, NotVisible
@@ -99,21 +100,10 @@ def create_version(  # noqa: PLR0913 - a version is made of this much
 
 
 def _locked_model(namespace: Namespace, name: str, by: Principal) -> RegisteredModel:
-    """The model of that name, made or revived when it is not there, locked until the transaction ends."""
-    made = None
-    if not RegisteredModel.objects.filter(namespace=namespace, name=name).exists():
-        made = RegisteredModel(namespace=namespace, name=name, created_by=by.account)
-        made.clean_fields()
-        # Of two that make it at once one inserts; the other waits here, then finds it.
-        RegisteredModel.objects.bulk_create([made], ignore_conflicts=True)
+    """The model of that name, made when it is not there, locked until the transaction ends."""
+    model, _ = ensure_model(namespace=namespace, name=name, by=by)
     rows = RegisteredModel.objects.select_for_update(no_key=True, of=("self",)).select_related("namespace")
-    model = rows.get(namespace=namespace, name=name)
-    if model.deleted_at is not None or (made and made.pk == model.pk):
-        check_can(by, Permission.MODEL_CREATE, namespace)
-        model.deleted_at = None
-        model.save(update_fields=["deleted_at"])
-        record("model.created", subject=model, by=by, namespace=namespace, after={"name": name})
-    return model
+    return rows.get(pk=model.pk)
 
 
 def _manifest_of(upload: Upload) -> Manifest:
@@ -137,45 +127,6 @@ def _manifest_of(upload: Upload) -> Manifest:
     row.manifest = Manifest.objects.create(namespace_id=row.namespace_id)
     row.save(update_fields=["manifest"])
     return row.manifest
-
-
-@transaction.atomic
-def edit_version(
-    *,
-    version: ModelVersion,
-    by: Principal,
-    description: str | None = None,
-    tags: dict[str, str | None] | None = None,
-) -> ModelVersion:
-    """Change the description, set tags, remove those given as None. Raises Forbidden, InvalidInput.
-
-    Nothing else about a version can be edited; an edit that changes nothing records nothing.
-    """
-    check_can(by, Permission.VERSION_TAG, version.model.namespace)
-    row = (
-        ModelVersion.objects.select_for_update(of=("self",))
-        .select_related("model__namespace")
-        .get(pk=version.pk)
-    )
-    before = {"description": row.description, "tags": row.tags}
-    if description is not None:
-        row.description = description
-    if tags is not None:
-        merged = {**row.tags, **tags}
-        row.tags = _checked_tags({key: value for key, value in merged.items() if value is not None})
-    after = {"description": row.description, "tags": row.tags}
-    changed = {name for name, value in after.items() if value != before[name]}
-    if changed:
-        row.save(update_fields=sorted(changed))
-        record(
-            "version.edited",
-            subject=row,
-            by=by,
-            namespace=row.model.namespace,
-            before={name: before[name] for name in changed},
-            after={name: after[name] for name in changed},
-        )
-    return row
 
 
 def _checked_tags(tags: dict[str, Any]) -> dict[str, str]:

@@ -14,8 +14,8 @@ from urllib.parse import urlsplit
 import environ
 from django.urls import reverse_lazy
 
+from config import theme
 from config.environment import names, setting, switch
-from config.theme import UNFOLD
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 BUILD = os.environ.get("ASSAY_SETTINGS") == "build"
@@ -261,6 +261,7 @@ WEBHOOK_HOSTS = names("ASSAY_WEBHOOK_HOSTS")
 USE_TZ = True
 TIME_ZONE = "UTC"
 USE_I18N = False
+DATETIME_FORMAT, DATE_FORMAT, TIME_FORMAT = "Y-m-d H:i", "Y-m-d", "H:i"
 LANGUAGE_CODE = "en-us"
 EMAIL_BACKEND = "django.core.mail.backends.console.EmailBackend"
 LOGGING = {
@@ -275,3 +276,4 @@ LOGGING = {
         "httpx": {"level": "WARNING"},
     },
 }
+UNFOLD = theme.UNFOLD

@@ -43,7 +43,7 @@ Connection = psycopg.Connection[tuple[Any, ...]]
 
 def column(connection: Connection, query: str) -> set[str]:
     """The first column of a query's answer."""
-    return {str(row[0]) for row in connection.execute(query).fetchall()}  # type: ignore[call-overload]
+    return {str(row[0]) for row in connection.execute(query).fetchall()}
 
 
 def allowed(connection: Connection, privilege: str) -> set[str]:

@@ -27,20 +27,24 @@ class Direction(StrEnum):
     BOTH = "both"
 
 
-# The LIMIT lies inside, so that Postgres stops walking there; it walks breadth first, so the nearest are met.
+# OFFSET 0 keeps each step a look-up by index: joined plainly, the planner, which cannot know how few nodes a step
+# starts from, may read the whole table at every depth. The LIMIT lies inside, so that Postgres stops walking
+# there; it walks breadth first, so the nearest are met.
 _WALK = """
 WITH RECURSIVE
 up(id, depth) AS (
     SELECT %(root)s::uuid, 0
     UNION
-    SELECT e.from_node_id, w.depth + 1 FROM up w JOIN lineage_edge e ON e.to_node_id = w.id
-    WHERE w.depth < %(up)s
+    SELECT e.id, w.depth + 1 FROM up w CROSS JOIN LATERAL (
+        SELECT from_node_id AS id FROM lineage_edge WHERE to_node_id = w.id OFFSET 0
+    ) e WHERE w.depth < %(up)s
 ),
 down(id, depth) AS (
     SELECT %(root)s::uuid, 0
     UNION
-    SELECT e.to_node_id, w.depth + 1 FROM down w JOIN lineage_edge e ON e.from_node_id = w.id
-    WHERE w.depth < %(down)s
+    SELECT e.id, w.depth + 1 FROM down w CROSS JOIN LATERAL (
+        SELECT to_node_id AS id FROM lineage_edge WHERE from_node_id = w.id OFFSET 0
+    ) e WHERE w.depth < %(down)s
 )
 SELECT id, min(depth), count(*) OVER (), sum(count(*)) OVER ()
 FROM (
@@ -52,13 +56,16 @@ _CLOSURE = """
 WITH RECURSIVE reached(id) AS (
     SELECT unnest(%(roots)s::uuid[])
     UNION
-    SELECT e.{there} FROM reached r JOIN lineage_edge e ON e.{here} = r.id
+    SELECT e.id FROM reached r CROSS JOIN LATERAL (
+        SELECT {there} AS id FROM lineage_edge WHERE {here} = r.id OFFSET 0
+    ) e
 ) SELECT id FROM reached
 """
 # Asked from the `to` side in both directions: few things go into a node, while one may go into very many.
 _EDGES = """
-SELECT e.from_node_id, e.to_node_id, e.role, e.context FROM lineage_edge e
-WHERE e.to_node_id = ANY(%(nodes)s::uuid[]) AND e.from_node_id = ANY(%(nodes)s::uuid[])
+SELECT e.from_node_id, e.to_node_id, e.role, e.context FROM unnest(%(nodes)s::uuid[]) n(id) CROSS JOIN LATERAL (
+    SELECT * FROM lineage_edge WHERE to_node_id = n.id OFFSET 0
+) e WHERE e.from_node_id = ANY(%(nodes)s::uuid[])
 ORDER BY e.id
 """
 

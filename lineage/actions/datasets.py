@@ -9,7 +9,7 @@ from uuid import UUID
 
 from django.db import transaction
 
-from lineage.actions.runs import lock_run
+from lineage.actions.runs import lock_run, retell_completeness
 from lineage.graph import Arrow, add_edges, add_nodes, descendants
 from lineage.models import Dataset, DatasetVersion, Edge, Node, Run
 from registry.models import Principal
@@ -57,6 +57,7 @@ def log_datasets(*, run: Run, by: Principal, uses: Sequence[Use]) -> None:
             *(Arrow(occurrences[use.key], row.pk, Edge.Role.INPUT, use.context) for use in read),
         ]
     )
+    retell_completeness(row)
 
 
 def _datasets(run: Run, names: Collection[str]) -> dict[str, Dataset]:
@@ -111,7 +112,7 @@ def _inputs(run: Run, datasets: dict[str, Dataset], uses: Sequence[Use]) -> dict
     found: dict[tuple[str, str], list[DatasetVersion]] = {}
     for held in _occurrences(list(datasets.values()), uses):
         # What this run, or a step after it, produced cannot be what it read, however equal the content.
-        if held.pk not in below:
+        if held.produced_by_id != run.pk and held.pk not in below:
             found.setdefault((held.dataset.name, held.digest), []).append(held)
     chosen = {use.key: _chosen(found.get(use.key, []), known) for use in uses}
     new = {use.key: _version(datasets[use.name], use, None) for use in uses if chosen[use.key] is None}

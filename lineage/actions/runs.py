@@ -153,7 +153,7 @@ def update_run(
     row.failure = failure if failure is not None else row.failure
     row.save(update_fields=["name", "status", "ended_at", "capture", "failure"])
     if capture is not None:
-        _retell_completeness(row)
+        retell_completeness(row)
     if row.status in ENDED and before not in ENDED:
         record(
             "run.finished",
@@ -196,11 +196,9 @@ def _write_capture(row: Run, capture: Mapping[str, Any]) -> None:
     row.capture = dict(capture)
 
 
-def _retell_completeness(row: Run) -> None:
+def retell_completeness(row: Run) -> None:
     """Versions registered while the run went on hear what it captured."""
-    ModelVersion.objects.filter(run_id=row.pk).update(
-        completeness=completeness(row, datasets_read_by(row))
-    )
+    ModelVersion.objects.filter(run_id=row.pk).update(completeness=completeness(row, datasets_read_by(row)))
 
 
 @transaction.atomic

@@ -123,7 +123,9 @@ class NoCycle(Always):
                 WITH RECURSIVE reached(id) AS (
                     SELECT NEW.to_node_id
                     UNION
-                    SELECT e.to_node_id FROM lineage_edge e JOIN reached r ON e.from_node_id = r.id
+                    SELECT e.id FROM reached r CROSS JOIN LATERAL (
+                        SELECT to_node_id AS id FROM lineage_edge WHERE from_node_id = r.id OFFSET 0
+                    ) e
                 ) SELECT 1 FROM reached WHERE id = NEW.from_node_id
             ) THEN {refuse("no_cycle", "this edge would close a circle")} END IF;
             RETURN NEW;

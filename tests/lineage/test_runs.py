@@ -307,7 +307,7 @@ class TestList:
             start(ben, cast, name=f"day {day}", started_at=f"2026-05-0{day}T00:00:00Z")
         start(ben, cast, name="other", experiment="other")
         address = f"/api/v1/namespaces/{cast.namespace.name}/runs"
-        first = ben.get(address, {"experiment": "scoring", "limit": 2}).json()
+        first = ben.get(address, {"experiment": "scoring", "limit": "2"}).json()
         assert [run["name"] for run in first["results"]] == ["day 3", "day 2"]
         second = ben.get(first["next"]).json()
         assert [run["name"] for run in second["results"]] == ["day 1"]

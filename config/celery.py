@@ -19,10 +19,10 @@ from config.startup import refuse_powerful_role
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
 
-class Task(DjangoTask):  # type: ignore[misc]  # celery ships no types for it
+class Task(DjangoTask):  # type: ignore[type-arg]  # generic in the stubs alone
     """A task that is enqueued after commit, and whose loss only delays it: a sweep finds the row again."""
 
-    def delay_on_commit(self, *args: Any, **kwargs: Any) -> None:
+    def delay_on_commit(self, *args: Any, **kwargs: Any) -> None:  # type: ignore[override]
         """Enqueue after the transaction; a broker that is down is logged, never raised at the caller."""
         transaction.on_commit(functools.partial(self.delay, *args, **kwargs), robust=True)
 
@@ -78,14 +78,14 @@ app.conf.update(
 app.autodiscover_tasks(["registry", "lineage", "lifecycle"])
 
 
-@worker_init.connect  # type: ignore[untyped-decorator]
-@beat_init.connect  # type: ignore[untyped-decorator]
+@worker_init.connect
+@beat_init.connect
 def check_role(**_: Any) -> None:
     """A worker or beat does not start as the owner of the database."""
     refuse_powerful_role()
 
 
-@worker_process_init.connect  # type: ignore[untyped-decorator]
+@worker_process_init.connect
 def end_with_the_worker(**_: Any) -> None:
     """A pool child whose worker was killed would go on with work that somebody else takes over."""
     die_with_parent(signal.SIGKILL)

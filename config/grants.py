@@ -20,7 +20,7 @@ def statements(role: str, immutable: list[str]) -> Iterator[sql.Composed]:
     """The grants for `role`, in order. Run as the owner: default privileges are those of who runs them."""
 
     def say(text: str, **names: str) -> sql.Composed:
-        return sql.SQL(text).format(  # type: ignore[arg-type]  # every text below is a literal
+        return sql.SQL(text).format(
             role=sql.Identifier(role), **{key: sql.Identifier(name) for key, name in names.items()}
         )
 

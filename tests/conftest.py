@@ -70,10 +70,9 @@ def django_db_setup() -> None:
 @pytest.fixture(scope="session", autouse=True)
 def _no_flush() -> Iterator[None]:
     """Tests that commit leave their rows: they work in namespaces of their own. The runtime role cannot TRUNCATE."""
-    kept = TransactionTestCase._fixture_teardown
-    TransactionTestCase._fixture_teardown = lambda self: None  # type: ignore[method-assign]
-    yield
-    TransactionTestCase._fixture_teardown = kept  # type: ignore[method-assign]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(TransactionTestCase, "_fixture_teardown", lambda self: None)
+        yield
 
 
 @pytest.fixture

@@ -77,5 +77,5 @@ def _keeps() -> str:
 def _clock() -> str:
     before = time.time()
     with _client() as client:
-        seconds, micros = client.time()  # type: ignore[misc]  # synchronous here
+        seconds, micros = client.time()
     return clock_skew((before + time.time()) / 2, seconds + micros / 1e6)

@@ -11,6 +11,7 @@ from django.conf import settings
 from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 from django.db.utils import OperationalError
+from psycopg.conninfo import make_conninfo
 
 from config.doctor.findings import Check, Wrong, clock_skew, first_line
 from config.startup import power_of_role
@@ -37,10 +38,10 @@ def checks() -> Iterator[Check]:
     yield Check(area, "clock", _clock)
 
 
-def _rows(statement: str, parameters: list[object] | None = None) -> list[tuple[Any, ...]]:
+def _rows(statement: str, *parameters: list[str]) -> list[tuple[Any, ...]]:
     with connection.cursor() as cursor:
         cursor.execute(statement, parameters)
-        return cursor.fetchall()
+        return list(cursor.fetchall())
 
 
 def _connects() -> str:
@@ -83,7 +84,7 @@ def _rights() -> str:
     if _rows("SELECT has_schema_privilege('public', 'CREATE')")[0][0]:
         raise Wrong("the runtime role may create tables", _GRANTS)
     immutable = immutable_tables()
-    if found := _rows(_TOO_MUCH, [immutable]):
+    if found := _rows(_TOO_MUCH, immutable):
         listed = ", ".join(f"{privilege} on {table}" for table, privilege in found[:4])
         raise Wrong(f"the runtime role holds {len(found)} rights too many: {listed}", _GRANTS)
     return f"no DDL, no TRUNCATE, {len(immutable)} tables immutable"
@@ -95,9 +96,8 @@ def _owner_connects() -> str:
         return "not given here: only migrate needs it"
     login = {"user": "USER", "password": "PASSWORD", "host": "HOST", "port": "PORT", "dbname": "NAME"}
     try:
-        with psycopg.connect(
-            **{name: str(owner[key]) for name, key in login.items() if owner.get(key)}, connect_timeout=5
-        ) as session:
+        where = make_conninfo(**{name: str(owner[key]) for name, key in login.items() if owner.get(key)})
+        with psycopg.connect(where, connect_timeout=5) as session:
             row = session.execute(
                 "SELECT pg_has_role(current_user, datdba, 'MEMBER') FROM pg_database "
                 "WHERE datname = current_database()"

@@ -124,9 +124,11 @@ class Probe:
         return "finds the object"
 
     def copy(self) -> str:
-        source = {"Bucket": self.bucket, "Key": self.key}
-        self.client.copy_object(Bucket=self.bucket, Key=f"{self.key}-copy", CopySource=source)
-        self._expect(f"{self.key}-copy", BODY)
+        target = f"{self.key}-copy"
+        self.client.copy_object(
+            Bucket=self.bucket, Key=target, CopySource={"Bucket": self.bucket, "Key": self.key}
+        )
+        self._expect(target, BODY)
         return "inside the store"
 
     def multipart(self) -> str:

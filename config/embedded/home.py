@@ -93,12 +93,12 @@ class Home:
 
     def ports(self, *names: str) -> list[int]:
         """One free loopback port a name: that of the last start where it is still free."""
-        kept = self._read("ports.json")
+        kept = self.known_ports()
         taken = {port for name, port in kept.items() if name not in names}
         chosen: dict[str, int] = {}
         for name in names:
-            port = kept.get(name)
-            if not isinstance(port, int) or not is_free(port):
+            port = kept.get(name, 0)
+            if not port or not is_free(port):
                 port = free_port(taken)
             chosen[name] = port
             taken.add(port)

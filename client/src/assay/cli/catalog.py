@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 from rich.console import Group, RenderableType
+from rich.padding import Padding
 from rich.text import Text
 
 from assay.answers import Comparison, Event
@@ -83,14 +84,16 @@ def log(
     """The journal of a namespace: what happened, by whom, why."""
     with session(url, token, as_json) as (client, screen):
         found = client.events(namespace, type=event, limit=limit)
-        table = listing("at (UTC)", "event", "what", "by", "reason", fold=["what", "reason"])
-        for each in found:
-            time = when(each.get("at") or each.get("timestamp"))
-            reason = each.get("reason") or ""
-            row(
-                table, time, plain(each["type"], "bold"), _subject(each), str(each.get("actor") or ""), reason
-            )
-        screen.show(found, table if found else Text("Nothing happened.", style="dim"))
+        screen.show(found, *(map(_happened, found) if found else [Text("Nothing happened.", style="dim")]))
+
+
+def _happened(event: Event) -> RenderableType:
+    """Two lines, as names and reasons are long: when, what happened and by whom; to what and why."""
+    time = when(event.get("at") or event.get("timestamp"))
+    by = plain(f" by {event['actor']}" if event.get("actor") else "")
+    first = plain(f"{time}  ", "dim") + plain(event["type"], "bold") + by
+    subject, reason = _subject(event), event.get("reason") or ""
+    return Group(first, Padding(plain(f"{subject}: {reason}" if reason else subject), (0, 0, 0, 18)))
 
 
 def _compared(found: Comparison, everything: bool) -> RenderableType:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from django.db import transaction
 from django.db.models import Q
@@ -20,12 +20,12 @@ STRAY_AFTER = timedelta(days=2)
 MOST = 500
 
 
-def due(now: object = None) -> list[str]:
+def due(now: datetime | None = None) -> list[str]:
     """The ids of uploads whose staging is no longer needed: aborted, expired, or published a day ago."""
     at = now or timezone.now()
     expired = Q(state=Upload.State.OPEN, expires_at__lt=at)
     aborted = Q(state=Upload.State.ABORTED)
-    published = Q(state=Upload.State.COMPLETED, manifest__sealed_at__lt=timezone.now() - AFTER_PUBLISH)
+    published = Q(state=Upload.State.COMPLETED, manifest__sealed_at__lt=at - AFTER_PUBLISH)
     rows = Upload.objects.filter(expired | aborted | published, reaped_at=None).exclude(
         manifest__versions__status=ModelVersion.Status.VERIFYING
     )

@@ -122,3 +122,11 @@ def blob(content: bytes) -> Blob:
 def events(cast: Cast, *types: str) -> list[Event]:
     """The namespace's events of these types, oldest first."""
     return list(Event.objects.filter(namespace=cast.namespace, type__in=types).order_by("pk"))
+
+
+def publish_all(cast: Cast, upload: Upload) -> ModelVersion:
+    """Register a version of the upload and publish it."""
+    version = register(cast, upload)
+    publish(version.pk)
+    assert again(version).status == "ready", again(version).status_message
+    return again(version)

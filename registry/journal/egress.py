@@ -54,6 +54,8 @@ BLOCKED: tuple[Network, ...] = tuple(
     )
 )
 _LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
+# Python reads `[::1]evil` as ::1.
+_AUTHORITY = re.compile(r"(\[[^\[\]]+\]|[^\[\]:]+)(:[0-9]{1,5})?")
 DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
@@ -123,10 +125,12 @@ def parse_url(url: str) -> Target:
         raise AddressRefused("This is not a URL.", field="url") from None
     if parts.scheme not in DEFAULT_PORTS:
         raise AddressRefused("A webhook's URL begins with https:// or http://.", field="url")
-    if "@" in parts.netloc or parts.fragment:
+    if "@" in parts.netloc or parts.fragment or url.endswith("#"):
         raise AddressRefused("A webhook's URL holds no user, password or fragment.", field="url")
-    if port == 0 or parts.netloc.endswith(":"):
-        raise AddressRefused("The port is a number from 1 to 65535.", field="url")
+    if port == 0 or not _AUTHORITY.fullmatch(parts.netloc):
+        raise AddressRefused(
+            "After :// stands a host, and a port from 1 to 65535 when there is one.", field="url"
+        )
     try:
         host = _canonical(parts.hostname or "")
     except ValueError:

@@ -19,7 +19,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from config.embedded.home import Home
+from config.embedded.home import Home, HomeIsBusy
 from config.embedded.postgres import Postgres
 from config.embedded.process import Child
 from config.embedded.supervisor import Stack
@@ -81,6 +81,7 @@ def start(*, worker: str, runs_tests: bool) -> None:
     if worker:
         run = Run(Path(os.environ[RUN]))
     else:
+        _remove_leftovers()
         run = Run(Path(tempfile.mkdtemp(prefix="assay-tests-")))
         os.environ[RUN] = str(run.folder)
         run.stack = _start_services(run.folder)
@@ -89,6 +90,18 @@ def start(*, worker: str, runs_tests: bool) -> None:
     if worker or runs_tests:
         run.broker = _own_services(run.folder, worker or "main")
     os.environ["ASSAY_TEST_STARTED"] = f"{time.monotonic() - began:.1f}"
+
+
+def _remove_leftovers() -> None:
+    """What runs that were killed left in the temporary folder: an hour old, and locked by nobody."""
+    for folder in Path(tempfile.gettempdir()).glob("assay-tests-*"):
+        try:
+            if time.time() - folder.stat().st_mtime < 3600 or folder.stat().st_uid != os.geteuid():
+                continue
+            Home(folder / "services").lock()
+        except (OSError, HomeIsBusy):
+            continue
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def stop() -> None:

@@ -94,6 +94,8 @@ def run(home: Path, port: int | None, out: TextIO = sys.stdout) -> int:
                 console.say("assay", "stopping (Ctrl-C again kills)")
             finally:
                 _stop_all(stack, console)
+    except Stopped:  # a third Ctrl-C: everything is killed by now
+        return 130
     except (CannotStart, ChildFailed, HomeIsBusy, WheelMissing, OSError) as error:
         console.say("assay", str(error))
         return 1

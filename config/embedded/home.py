@@ -26,6 +26,15 @@ def walkable(path: Path) -> bool:
     return all(folder.stat().st_mode & 0o001 for folder in (path, *path.resolve().parents))
 
 
+def make_walkable(path: Path) -> None:
+    """Make the folder and its missing parents: private, but as root such that others may walk through."""
+    mode = 0o711 if os.geteuid() == 0 else 0o700
+    for folder in reversed([path, *path.parents]):
+        if not folder.exists():
+            folder.mkdir()
+            folder.chmod(mode)  # whatever the umask says
+
+
 class Home:
     """The folder's layout; what it generates (secrets, ports) is kept, so that a restart finds the same."""
 
@@ -38,10 +47,7 @@ class Home:
 
         Postgres drops to `nobody`, who has to reach its data. A folder that exists keeps its permissions.
         """
-        if not self.path.exists():
-            self.path.mkdir(parents=True, mode=0o700)
-            if os.geteuid() == 0:
-                self.path.chmod(0o711)
+        make_walkable(self.path)
 
     def lock(self) -> None:
         """Take the folder for this process until it ends. Raises HomeIsBusy with a sentence."""

@@ -16,7 +16,7 @@ from urllib.parse import quote
 import psycopg
 from psycopg import sql
 
-from config.embedded.home import Home, write_private
+from config.embedded.home import Home, make_walkable, write_private
 from config.embedded.process import Account, Child
 
 OWNER, APP, DATABASE = "assay_owner", "assay_app", "assay"
@@ -109,8 +109,7 @@ class Postgres:
         return True
 
     def _make_folder(self) -> None:
-        if not self.folder.parent.exists():
-            self.folder.parent.mkdir(parents=True, mode=0o711)
+        make_walkable(self.folder.parent)
         self.folder.mkdir(mode=0o700, exist_ok=True)
         if self.account:
             os.chown(self.folder, self.account.uid, self.account.gid)

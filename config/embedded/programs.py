@@ -15,8 +15,12 @@ CELERY = ("-m", "celery", "-A", "config.celery:app")
 
 
 def python_environment(env: Mapping[str, str]) -> dict[str, str]:
-    """`env` with what every Python process of ours needs."""
-    return {**env, "PYTHONUNBUFFERED": "1", "DJANGO_SETTINGS_MODULE": "config.settings"}
+    """`env` with what every Python process of ours needs. No proxy stands between us and this machine."""
+    direct = {
+        name: ",".join(filter(None, [env.get(name), "127.0.0.1", "localhost"]))
+        for name in ("no_proxy", "NO_PROXY")
+    }
+    return {**env, **direct, "PYTHONUNBUFFERED": "1", "DJANGO_SETTINGS_MODULE": "config.settings"}
 
 
 def web(env: Mapping[str, str], log: Path, port: int, *, workers: int = 2) -> Child:

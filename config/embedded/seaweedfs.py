@@ -14,10 +14,9 @@ import os
 import shutil
 from pathlib import Path
 
-import boto3
-from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
+from config.buckets import client_for
 from config.embedded.home import Home, write_private
 from config.embedded.postgres import WheelMissing
 from config.embedded.process import Child
@@ -77,19 +76,7 @@ class SeaweedFS:
     def wait_ready(self) -> None:
         """Return when it answers a signed request. Its first write may take some seconds more."""
         assert self.child is not None  # noqa: S101 - spawn comes first
-        client = boto3.client(
-            "s3",
-            endpoint_url=self.url(),
-            aws_access_key_id=ACCESS_KEY,
-            aws_secret_access_key=self.secret_key(),
-            region_name="us-east-1",
-            config=Config(
-                s3={"addressing_style": "path"},
-                retries={"max_attempts": 0},
-                connect_timeout=1,
-                read_timeout=5,
-            ),
-        )
+        client = client_for(self.url(), ACCESS_KEY, self.secret_key(), "us-east-1")
 
         def answers() -> bool:
             try:

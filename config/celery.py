@@ -1,17 +1,14 @@
-"""The Celery app: queues, beat, and a task class whose enqueues survive a broker that is down."""
+"""The Celery app: queues and beat."""
 
 from __future__ import annotations
 
-import functools
 import os
 import signal
 from typing import Any
 
 from celery import Celery
-from celery.contrib.django.task import DjangoTask
 from celery.signals import beat_init, worker_init, worker_process_init
 from django.conf import settings
-from django.db import transaction
 
 from config.embedded.process import die_with_parent
 from config.startup import refuse_powerful_role
@@ -19,15 +16,8 @@ from config.startup import refuse_powerful_role
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
 
-class Task(DjangoTask):  # type: ignore[type-arg]  # generic in the stubs alone
-    """A task that is enqueued after commit, and whose loss only delays it: a sweep finds the row again."""
-
-    def delay_on_commit(self, *args: Any, **kwargs: Any) -> None:  # type: ignore[override]
-        """Enqueue after the transaction; a broker that is down is logged, never raised at the caller."""
-        transaction.on_commit(functools.partial(self.delay, *args, **kwargs), robust=True)
-
-
-app = Celery("assay", task_cls=Task)
+# After commit and past a dead broker: registry.journal.enqueue.
+app = Celery("assay")
 app.conf.update(
     broker_url=settings.REDIS_URL,
     # Status lives in Postgres; live AsyncResults hang at exit when Redis is gone.

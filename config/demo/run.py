@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import os
 import secrets
+import subprocess
 import tempfile
 from pathlib import Path
 from typing import Any
 
+import assay
 from config.buckets import client_for
 from config.demo.cast import Cast, PipelineProcess
 from config.demo.project import Project
@@ -55,7 +57,7 @@ def _play(tell: Teller, stack: Stack, folder: Path, pipeline_port: int) -> int:
     try:
         story = _rehearse(tell, cast, project, pipeline, secret_file)
         _acts(story, stack)
-    except DoesNotHold as broken:
+    except (DoesNotHold, assay.AssayError, subprocess.CalledProcessError) as broken:
         tell.console.print(f"\n[red bold]The demonstration does not hold:[/] {broken}")
         tell.console.print(f"[dim]Logs are in {stack.home.path / 'logs'}.[/]")
         for line in pipeline.lines[-10:]:

@@ -207,4 +207,7 @@ class NoRegression(Gate):
         )
         if sign * difference >= -given["tolerance"]:
             return Finding(Verdict.PASS, f"{said}.", evidence)
-        return Finding(Verdict.FAIL, f"{said}, but may be at most {given['tolerance']:g} worse.", evidence)
+        allowed = (
+            f"may be at most {given['tolerance']:g} worse" if given["tolerance"] else "must not be worse"
+        )
+        return Finding(Verdict.FAIL, f"{said}, but {allowed}.", evidence)

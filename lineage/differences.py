@@ -209,15 +209,33 @@ def _config_values(side: Making) -> Mapping[str, Any]:
 
 
 def _command(a: Making, b: Making) -> Iterator[Difference]:
-    """The command line, where no parameter tells it already. Folders in it are where it ran, not what it ran."""
-    commands = [[_bare(str(word)) for word in side.run.command] if side.run else [] for side in (a, b)]
+    """The command line, where no parameter tells it already.
+
+    Folders in it are where it ran, not what it ran; a word that names a dataset, a base or the configuration
+    file says nothing more than these do.
+    """
+    commands = [_words(side) for side in (a, b)]
     if all(commands) and commands[0][1:] != commands[1][1:]:
         told = _cut(" ".join(commands[0])), _cut(" ".join(commands[1]))
         yield _changed("parameters", "the command", told, a, b, (commands[0], commands[1]))
 
 
+def _words(side: Making) -> list[str]:
+    if side.run is None:
+        return []
+    config = str(_mapping(side.run.config).get("path") or "")
+    named = {_bare(name) for name in (config, *(i.name for i in side.inputs))}
+    named |= {base.reference for base in side.bases}
+    words = [str(word) for word in side.run.command]
+    return [
+        word if word.startswith("-") else _bare(word)
+        for word in words
+        if word not in named and _bare(word.rpartition("=")[2]) not in named
+    ]
+
+
 def _bare(word: str) -> str:
-    return PurePosixPath(word).name if word.startswith("/") else word
+    return PurePosixPath(word).name or word
 
 
 def _config(a: Making, b: Making, run_a: Run, run_b: Run) -> Iterator[Difference]:

@@ -178,6 +178,23 @@ def test_a_folder_in_the_command_is_no_difference(cast: Cast) -> None:
     assert why(cast, a, b)["differences"] == []
 
 
+def test_a_command_that_names_the_data_tells_nothing_more(cast: Cast) -> None:
+    a = a_version(
+        cast, a_run(cast, command=["python", "train.py", "--data=data/a.csv"], uses=[read("data/a.csv")])
+    )
+    b = a_version(
+        cast, a_run(cast, command=["python", "train.py", "--data=data/b.csv"], uses=[read("data/b.csv")])
+    )
+    assert [each["kind"] for each in why(cast, a, b)["differences"]] == ["data"]
+
+
+def test_a_command_that_names_the_base_tells_nothing_more(cast: Cast) -> None:
+    base = a_version(cast, name="base").reference
+    a = a_version(cast, a_run(cast))
+    b = a_version(cast, a_run(cast, command=["python", "train.py", base]), base=[base])
+    assert [each["kind"] for each in why(cast, a, b)["differences"]] == ["base"]
+
+
 def test_configuration_that_is_logged_as_parameters_is_told_once(cast: Cast) -> None:
     config = {**CONFIG, "digest": "sha256:" + "e" * 64, "values": {"depth": "4"}}
     a = a_version(cast, a_run(cast, parameters={"depth": "3"}))

@@ -47,10 +47,10 @@ def integrity(version: ModelVersion, *, since: datetime | None = None) -> Integr
         path, _, said = wrong[0]
         more = f", and {len(wrong) - 1} more files are not as they should be" if wrong[1:] else ""
         return Integrity(False, f"{path} {said}{more}.", evidence)
-    files = "The one file was" if manifest.files == 1 else f"All {manifest.files} files were"
-    return Integrity(
-        True, f"{files} read and hashed within the time asked for, and match the digests.", evidence
-    )
+    if manifest.files == 1:
+        return Integrity(True, "Its one file was read again and is what its digest says.", evidence)
+    said = f"All {manifest.files} files were read again and are what their digests say."
+    return Integrity(True, said, evidence)
 
 
 def _wrong(blob: Blob, since: datetime) -> str | None:

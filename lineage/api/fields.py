@@ -8,6 +8,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from django.utils.dateparse import parse_datetime
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 SPECIAL = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
@@ -22,6 +24,9 @@ def number_json(value: float) -> float | str:
     return value
 
 
+@extend_schema_field(
+    {"oneOf": [{"type": "number"}, {"type": "string", "enum": ["NaN", "Infinity", "-Infinity"]}]}
+)
 class MetricValue(serializers.Field[float, Any, Any, Any]):
     """A number, or one of the strings NaN, Infinity and -Infinity."""
 
@@ -40,6 +45,7 @@ class MetricValue(serializers.Field[float, Any, Any, Any]):
         return number_json(value)
 
 
+@extend_schema_field(OpenApiTypes.DATETIME)
 class Time(serializers.Field[datetime, Any, Any, Any]):
     """A moment with its zone (`Z` or an offset); given back in UTC. A time without one is refused."""
 

@@ -112,7 +112,7 @@ def shown(run: UUID) -> dict[str, Any]:
 class Runs(Endpoint):
     """The runs of a namespace."""
 
-    @extend_schema(parameters=[OpenApiParameter("experiment", str)], responses={200: dict})
+    @extend_schema(operation_id="list_runs", parameters=[OpenApiParameter("experiment", str)], responses=dict)
     def get(self, request: Request, namespace: str) -> Response:
         """The runs, newest first."""
         rows = RUN_ROWS.visible_to(self.principal).filter(
@@ -129,7 +129,7 @@ class Runs(Endpoint):
             prepare=lambda found: datasets.update(datasets_of([run.pk for run in found])),
         )
 
-    @extend_schema(request=NewRun, responses={201: dict})
+    @extend_schema(operation_id="start_run", request=NewRun, responses={201: dict})
     def post(self, request: Request, namespace: str) -> Response:
         """Start a run."""
         given = self.read(NewRun, request)
@@ -143,12 +143,12 @@ class OneRun(Endpoint):
 
     noun = (Run.objects.select_related("namespace", "experiment", "created_by"), "run")
 
-    @extend_schema(responses={200: dict})
+    @extend_schema(operation_id="get_run", responses=dict)
     def get(self, request: Request, id: UUID) -> Response:
         """A run, with its parameters, latest metrics, tags and datasets."""
         return Response(shown(id))
 
-    @extend_schema(request=RunChange, responses={200: dict})
+    @extend_schema(operation_id="edit_run", request=RunChange, responses=dict)
     def patch(self, request: Request, id: UUID) -> Response:
         """Rename it, end it, say how much of it was captured."""
         update_run(run=self.row, by=self.principal, **self.read(RunChange, request))
@@ -161,7 +161,7 @@ class RunLog(Endpoint):
     noun = OneRun.noun
     repeatable: ClassVar[bool] = True
 
-    @extend_schema(request=Log, responses={200: dict})
+    @extend_schema(operation_id="log_run", request=Log, responses=dict)
     def post(self, request: Request, id: UUID) -> Response:
         """Write parameters (once), metrics (each measurement once) and tags (over the old value)."""
         given = self.read(Log, request)
@@ -176,7 +176,7 @@ class RunDatasets(Endpoint):
     noun = OneRun.noun
     repeatable: ClassVar[bool] = True
 
-    @extend_schema(request=DatasetUses, responses={200: dict})
+    @extend_schema(operation_id="log_run_datasets", request=DatasetUses, responses=dict)
     def post(self, request: Request, id: UUID) -> Response:
         """Join datasets to the run, each by its digest. Saying it again changes nothing."""
         given = self.read(DatasetUses, request)["datasets"]

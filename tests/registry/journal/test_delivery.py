@@ -16,12 +16,12 @@ from standardwebhooks.webhooks import Webhook as Verifier
 
 from registry.actions.models import create_model
 from registry.actions.webhooks import create_webhook, delete_webhook, edit_webhook, redeliver
-from registry.journal import delivery as deliveries
 from registry.journal import outbox, posting
 from registry.journal.delivery import SCHEDULE, deliver, sweep
 from registry.journal.egress import Target, parse_url
 from registry.journal.webhooks import plan_deliveries
 from registry.models import Delivery, DeliveryAttempt, Event, Webhook
+from registry.models.leases import free
 from tests.cast import Cast
 from tests.registry.journal.receiver import Receiver, plain, receiving
 
@@ -274,7 +274,7 @@ def test_a_dead_workers_delivery_is_taken_up(
     assert deliver(row.pk, now=now + timedelta(seconds=1)) is None
     assert sweep(now=now + timedelta(seconds=1)) == 0
     later = now + timedelta(seconds=settings.LEASE_SECONDS + 1)
-    assert row.pk in set(Delivery.objects.filter(deliveries.free(later)).values_list("pk", flat=True))
+    assert row.pk in set(Delivery.objects.filter(free(later)).values_list("pk", flat=True))
     outcome = deliver(row.pk, now=later)
     assert outcome is not None
     assert outcome.delivered

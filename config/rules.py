@@ -91,6 +91,11 @@ RULES: dict[tuple[str, str], Rule] = {
     ("policies", "GET"): Holds(P.NAMESPACE_READ),
     ("policies", "POST"): Holds(P.POLICY_EDIT),
     # ---- lifecycle: retention
+    ("retention", "GET"): Holds(P.NAMESPACE_READ),
+    ("retention", "PUT"): Holds(P.RETENTION_EDIT),
+    ("retention-plan", "GET"): Holds(P.NAMESPACE_READ),
+    ("retention-run", "POST"): Holds(P.RETENTION_EDIT),
+    ("version-restore", "POST"): Holds(P.VERSION_RESTORE),
     # ---- console and admin
     ("home", "GET"): SignedInOnly("shows only what the person may see"),
     ("model-page", "GET"): Holds(P.NAMESPACE_READ),
@@ -144,7 +149,15 @@ ADMIN_RULES: dict[str, AdminRule] = {
     ),
     "registry.Event": AdminRule("the journal is history"),
     "registry.Evaluation": AdminRule("evidence is history"),
-    "registry.Webhook": AdminRule("made and changed over REST, which shows the secret once"),
+    "registry.Webhook": AdminRule(
+        "its secret is shown once, when it is made; its log outlives it",
+        {
+            "new_webhook": Holds(P.WEBHOOK_EDIT),
+            "switch_off": Holds(P.WEBHOOK_EDIT),
+            "switch_on": Holds(P.WEBHOOK_EDIT),
+            "take_away": Holds(P.WEBHOOK_EDIT),
+        },
+    ),
     "registry.Delivery": AdminRule(
         "what was told to whom is history; it can be told again", {"redeliver": Holds(P.WEBHOOK_EDIT)}
     ),

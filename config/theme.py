@@ -31,6 +31,7 @@ UNFOLD: dict[str, Any] = {
     "SHOW_HISTORY": False,
     "SHOW_VIEW_ON_SITE": False,
     "STYLES": [lambda _request: static("console/admin.css"), lambda _request: static("console/facts.css")],
+    "SCRIPTS": [lambda _request: static("console/admin.js")],
     "SIDEBAR": {
         "show_search": False,
         "show_all_applications": False,

@@ -37,7 +37,7 @@ class TokenForm(forms.Form):
     )
 
     def __init__(self, *args: object, principal: Principal, **kwargs: object) -> None:
-        super().__init__(*args, **kwargs)  # type: ignore[arg-type]
+        super().__init__(*args, label_suffix="", **kwargs)  # type: ignore[arg-type]
         mine = namespaces_where(principal, Permission.NAMESPACE_READ)
         namespace = self.fields["namespace"]
         if isinstance(namespace, forms.ModelChoiceField):
@@ -80,7 +80,7 @@ class Tokens(Page):
 class Revoke(Page):
     """End one of one's own tokens."""
 
-    def post(self, request: HttpRequest, id: UUID) -> HttpResponse:  # noqa: A002 - the route's word
+    def post(self, request: HttpRequest, id: UUID) -> HttpResponse:
         token = own_tokens(self.principal).filter(pk=id).first()
         if token is None:
             raise Http404

@@ -9,6 +9,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
 from console.page import Page
+from console.rows import version_row
 from lifecycle.api.shows import promotion_json, promotion_rows
 from lifecycle.dossier import versions as facts
 from lifecycle.dossier.comparison import compare, measurements
@@ -19,7 +20,6 @@ from registry.models import ModelVersion, RegisteredModel, Stage
 from registry.permissions import visible
 
 MOST_VERSIONS = 100
-HEADLINE = 3
 
 
 class CatalogPage(Page):
@@ -40,10 +40,7 @@ class Model(CatalogPage):
     def get(self, request: HttpRequest, namespace: str, name: str) -> HttpResponse:
         model = self.model(name)
         rows = list(VERSION_ROWS.filter(model=model).order_by("-number")[: MOST_VERSIONS + 1])
-        versions = [
-            {**version_json(row), "created": row.created_at, "headline": headline(row)}
-            for row in rows[:MOST_VERSIONS]
-        ]
+        versions = [version_row(row) for row in rows[:MOST_VERSIONS]]
         return render(
             request,
             "console/model.html",
@@ -78,6 +75,7 @@ class Version(CatalogPage):
                 "version": version_json(row),
                 "run": facts.run_of(row),
                 "incumbent": incumbent,
+                "beside": f"Version {incumbent.number}" if incumbent else "",
                 "comparison": compare(
                     latest_metrics(row.evaluations.all()), measurements(incumbent) if incumbent else []
                 ),
@@ -93,19 +91,7 @@ class Version(CatalogPage):
         )
 
 
-def headline(row: ModelVersion) -> list[dict[str, Any]]:
-    """The few measurements to show in a list: whole datasets before slices, one a metric name."""
-    chosen: dict[str, dict[str, Any]] = {}
-    for metric in sorted(
-        latest_metrics(row.evaluations.all()), key=lambda m: (m["slice"] != "", m["split"] != "test")
-    ):
-        chosen.setdefault(metric["name"], metric)
-    return [chosen[name] for name in sorted(chosen)][:HEADLINE]
-
-
 def _told(promotion: Promotion) -> dict[str, Any]:
-    return {**promotion_json(promotion), "gates_passed": _passed(promotion_json(promotion)["gates"])}
-
-
-def _passed(gates: list[dict[str, Any]]) -> int:
-    return sum(1 for gate in gates if gate["verdict"] in ("pass", "waived"))
+    told = promotion_json(promotion)
+    passed = sum(1 for gate in told["gates"] if gate["verdict"] in ("pass", "waived"))
+    return {**told, "gates_passed": passed}

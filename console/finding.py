@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import json
+import re
 from dataclasses import dataclass, field
 from typing import Any
 
-from registry.api.shows import VERSION_ROWS, version_json
+from django.db.models import F
+
+from console.rows import version_row
+from registry.api.shows import VERSION_ROWS
+from registry.errors import InvalidInput
 from registry.models import Principal
+from registry.search.compile import search
+from registry.search.order import parse_order
 
 MOST = 50
 
@@ -20,10 +28,19 @@ class Found:
     more: bool = False
 
 
-def find(query: str, order: str, principal: Principal) -> Found:
-    """The first versions that match and that the reader may see."""
-    rows = (
-        VERSION_ROWS.visible_to(principal).filter(model__name__icontains=query).order_by("-created_at", "-pk")
-    )
-    found = list(rows[: MOST + 1])
-    return Found([version_json(row) for row in found[:MOST]], more=len(found) > MOST)
+# A query without any of these is a piece of a name.
+_GRAMMAR = re.compile(r"[=<>~()]|\bin\b")
+
+
+def find(query: str, order_by: str, principal: Principal) -> Found:
+    """The first versions that match and that the reader may see: `stage = production`, or a piece of a name."""
+    rows = VERSION_ROWS.visible_to(principal).filter(model__deleted_at=None)
+    try:
+        order = parse_order(order_by or "-created_at")
+        asked = query if _GRAMMAR.search(query) else f"name ~ {json.dumps(query)}"
+        rows, compiler = search(rows, asked)
+    except InvalidInput as refusal:
+        return Found(refusal=refusal.sentence)
+    rank = F("rank").desc(nulls_last=True) if order.descending else F("rank").asc(nulls_last=True)
+    found = list(order.ranked(rows, compiler).order_by(rank, "-pk")[: MOST + 1])
+    return Found([version_row(row) for row in found[:MOST]], more=len(found) > MOST)

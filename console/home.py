@@ -11,6 +11,7 @@ from django.shortcuts import render
 
 from console.finding import Found, find
 from console.page import Page
+from lifecycle.dossier.inbox import count_waiting
 from registry.models import ModelVersion, Namespace, RegisteredModel, Stage
 from registry.models.visibility import namespaces_where
 from registry.roles import Permission
@@ -33,6 +34,7 @@ class Home(Page):
                 "order": order,
                 "found": found,
                 "rooms": [] if query else self.rooms(),
+                "waiting": 0 if query else count_waiting(self.principal),
                 "address": settings.PUBLIC_URL,
             },
         )

@@ -15,7 +15,7 @@ from lifecycle.models import Promotion
 class OnePromotion(Page):
     """What was asked, what the gates said, who decided."""
 
-    def get(self, request: HttpRequest, id: UUID) -> HttpResponse:  # noqa: A002 - the route's word
+    def get(self, request: HttpRequest, id: UUID) -> HttpResponse:
         try:
             found = dossier(id, self.principal)
         except Promotion.DoesNotExist:

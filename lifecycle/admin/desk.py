@@ -31,7 +31,7 @@ def desk(request: HttpRequest) -> HttpResponse:
     return _page(request, "admin/desk/inbox.html", "Approvals", {"inbox": inbox(principal_of(request))})
 
 
-def desk_promotion(request: HttpRequest, id: UUID) -> HttpResponse:  # noqa: A002 - the route's word
+def desk_promotion(request: HttpRequest, id: UUID) -> HttpResponse:
     """One promotion: read it, decide on it."""
     principal = principal_of(request)
     try:
@@ -40,8 +40,7 @@ def desk_promotion(request: HttpRequest, id: UUID) -> HttpResponse:  # noqa: A00
         raise Http404 from None
     if request.method == "POST":
         return _decide(request, found.promotion)
-    title = f"{found.promotion.version.reference} to {found.promotion.target}"
-    return _page(request, "admin/desk/decision.html", title, {"dossier": found, "reason": ""})
+    return _page(request, "admin/desk/decision.html", "Approvals", {"dossier": found})
 
 
 def _decide(request: HttpRequest, promotion: Promotion) -> HttpResponse:

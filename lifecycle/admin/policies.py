@@ -38,7 +38,7 @@ class PolicyAdmin(ScopedAdmin):
         "where",
         "target",
         "revision",
-        "gate_names",
+        "gate_count",
         "approvals_asked",
         "created_by",
         "published_at",
@@ -60,8 +60,8 @@ class PolicyAdmin(ScopedAdmin):
         return str(row.model) if row.model else f"every model of {row.namespace}"
 
     @display(description="gates")
-    def gate_names(self, row: Policy) -> str:
-        return ", ".join(gate["gate"] for gate in row.gates)
+    def gate_count(self, row: Policy) -> int:
+        return len(row.gates)
 
     @display(description="approvals")
     def approvals_asked(self, row: Policy) -> int:

@@ -78,9 +78,8 @@ class ModelVersionAdmin(ScopedAdmin):
             None,
             {
                 "fields": (
-                    ("reference", "told_stage", "told_status"),
-                    "digest", ("format", "size"), "description", "told_tags", "told_parameters",
-                    ("created_by", "created_at", "ready_at"),
+                    "reference", "told_stage", "told_status", "digest", "format", "size", "description", "told_tags",
+                    "told_parameters", "created_by", "created_at", "ready_at",
                 ),
             },
         ),
@@ -123,7 +122,7 @@ class ModelVersionAdmin(ScopedAdmin):
 
     @display(description="digest")
     def digest(self, row: ModelVersion) -> str:
-        return format_html("<code>sha256:{}</code>", row.manifest.digest) if row.manifest.digest else "–"
+        return format_html("<code>sha256:{}</code>", row.manifest.digest) if row.manifest.digest else "\u2013"
 
     @display(description="bytes", ordering="manifest__size")
     def size(self, row: ModelVersion) -> str:

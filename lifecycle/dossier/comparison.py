@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
@@ -70,6 +70,8 @@ class Row:
     other: float | None
     by: str
     trend: Trend
+    # -1 (worst of all rows) to 1 (best of all), for a bar.
+    lean: float = 0.0
 
     @property
     def difference(self) -> float | None:
@@ -85,13 +87,39 @@ class Row:
         return abs(self.difference) / max(abs(self.other), 1e-12)
 
     @property
-    def share(self) -> float:
-        """This version's value as percent of the larger of the two, for a bar; 0 when there is none."""
-        return _percent(self.value, self.other)
+    def where(self) -> str:
+        """`held-out, test, slice country = PT`."""
+        told = f"{self.dataset}, {self.split}" if self.split else self.dataset
+        return f"{told}, {self.part}" if self.part else told
 
     @property
-    def other_share(self) -> float:
-        return _percent(self.other, self.value)
+    def part(self) -> str:
+        return f"slice {self.slice}" if self.slice else ""
+
+    @property
+    def bar(self) -> tuple[float, float]:
+        """Where the bar of the difference begins and how wide it is, of 100: to the left is worse."""
+        width = round(48 * abs(self.lean), 1)
+        return (50.0 if self.lean >= 0 else 50.0 - width), width
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The rows, what got worse first. `shared`: the dataset and split, when all were measured on the same."""
+
+    rows: list[Row]
+    shared: str
+
+    def __bool__(self) -> bool:
+        return bool(self.rows)
+
+    @property
+    def worse(self) -> int:
+        return sum(1 for row in self.rows if row.trend == Trend.WORSE)
+
+    @property
+    def missing(self) -> int:
+        return sum(1 for row in self.rows if row.trend == Trend.MISSING)
 
 
 def measurements(version: ModelVersion) -> list[dict[str, Any]]:
@@ -101,16 +129,34 @@ def measurements(version: ModelVersion) -> list[dict[str, Any]]:
 
 def compare(
     mine: Iterable[dict[str, Any]], theirs: Iterable[dict[str, Any]], gates: Iterable[dict[str, Any]] = ()
-) -> list[Row]:
+) -> Comparison:
     """Both versions' measurements joined by what they measured, regressions first. `gates` is a policy's list:
     a gate says which way its metric is better; a well-known name does where none says."""
     lower = _directions(gates)
     ours = {_key(m): m for m in mine}
     others = {_key(m): m for m in theirs}
     rows = [_row(key, ours.get(key), others.get(key), lower) for key in {**ours, **others}]
-    return sorted(
-        rows, key=lambda r: (_ORDER.index(r.trend), -r.relative, r.name, r.dataset, r.split, r.slice)
+    widest = max((row.relative for row in rows), default=0.0) or 1.0
+    leaning = [replace(row, lean=_sign(row) * row.relative / widest) for row in rows]
+    places = {
+        (row.digest, row.split): f"{row.dataset}, {row.split}" if row.split else row.dataset for row in rows
+    }
+    return Comparison(
+        rows=sorted(
+            leaning, key=lambda r: (_ORDER.index(r.trend), -r.relative, r.name, r.dataset, r.split, r.slice)
+        ),
+        shared=next(iter(places.values())) if len(places) == 1 else "",
     )
+
+
+def _sign(row: Row) -> int:
+    match row.trend:
+        case Trend.WORSE:
+            return -1
+        case Trend.CHANGED:
+            return 1 if (row.difference or 0) > 0 else -1
+        case _:
+            return 1
 
 
 def _key(metric: dict[str, Any]) -> tuple[str, str, str, str]:
@@ -166,8 +212,3 @@ def _known(name: str) -> bool | None:
     if any(part in _HIGHER for part in parts):
         return False
     return None
-
-
-def _percent(value: float | None, other: float | None) -> float:
-    top = max(abs(value or 0.0), abs(other or 0.0))
-    return 0.0 if value is None or top == 0 else round(100 * abs(value) / top, 1)

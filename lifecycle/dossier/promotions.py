@@ -7,15 +7,26 @@ from typing import Any
 
 from lifecycle.actions.promotions import check_can_decide
 from lifecycle.api.shows import promotion_json, promotion_rows
-from lifecycle.dossier.comparison import Row, compare, measurements
+from lifecycle.dossier.comparison import Comparison, compare, measurements
 from lifecycle.dossier.versions import in_production_since, run_of
 from lifecycle.models import Promotion, State
 from lineage.models import Run
+from lineage.why import explain
 from registry.api.shows import version_json
 from registry.errors import DomainError
 from registry.models import ModelVersion, Principal, Stage
 
 _GATE_ORDER = {"fail": 0, "error": 1, "pending": 2, "waived": 3, "pass": 4}
+
+_NOT_WAITING: dict[str, str] = {
+    State.EVALUATING: "Its gates are still being evaluated: there is nothing to decide yet.",
+    State.GATES_FAILED: "Its gates refused it: there is nothing to decide.",
+    State.APPLIED: "It is in effect.",
+    State.REJECTED: "It was rejected.",
+    State.EXPIRED: "Nobody decided in time. It can be asked again.",
+    State.VOID: "What was asked is not what is there now. It can be asked again.",
+    State.WITHDRAWN: "It was taken back.",
+}
 
 
 @dataclass(frozen=True)
@@ -27,10 +38,13 @@ class Dossier:
     version: dict[str, Any]
     run: Run | None
     gates: list[dict[str, Any]]
-    comparison: list[Row]
+    comparison: Comparison
     # What it would replace, as it is now; None: nothing is in production.
     incumbent: ModelVersion | None
     incumbent_since: Any
+    # What differs between the two in what made them, and that in a sentence.
+    changes: list[dict[str, Any]]
+    changes_told: str
     # Why the reader cannot decide, in a sentence; empty when they can.
     obstacle: str
 
@@ -39,8 +53,9 @@ class Dossier:
         return sum(1 for gate in self.gates if gate["verdict"] in ("pass", "waived"))
 
     @property
-    def worse(self) -> int:
-        return sum(1 for row in self.comparison if row.trend == "worse")
+    def beside(self) -> str:
+        """What the other column is called."""
+        return f"Version {self.incumbent.number}" if self.incumbent else ""
 
     @property
     def approvals_missing(self) -> int:
@@ -55,6 +70,7 @@ def dossier(promotion_id: Any, principal: Principal) -> Dossier:
     incumbent = _beside(promotion)
     theirs = measurements(incumbent) if incumbent else []
     told = promotion_json(promotion)
+    changed = explain(incumbent, version, principal) if incumbent else {"differences": [], "sentence": ""}
     return Dossier(
         promotion=promotion,
         told=told,
@@ -64,6 +80,8 @@ def dossier(promotion_id: Any, principal: Principal) -> Dossier:
         comparison=compare(measurements(version), theirs, promotion.policy_snapshot["gates"]),
         incumbent=incumbent,
         incumbent_since=in_production_since(incumbent) if incumbent else None,
+        changes=changed["differences"],
+        changes_told=changed["sentence"],
         obstacle=_obstacle(promotion, principal),
     )
 
@@ -80,10 +98,8 @@ def _beside(promotion: Promotion) -> ModelVersion | None:
 
 
 def _obstacle(promotion: Promotion, principal: Principal) -> str:
-    if promotion.state == State.EVALUATING:
-        return "Its gates are still being evaluated: there is nothing to decide yet."
     if promotion.state != State.AWAITING_APPROVAL:
-        return f"It is {promotion.get_state_display().lower().replace('_', ' ')}: {promotion.outcome}."
+        return _NOT_WAITING[promotion.state]
     if any(a.by_id == principal.account.pk for a in promotion.approvals.all()):
         return "You have decided on it already; it waits for somebody else."
     try:

@@ -94,11 +94,11 @@ class RunAdmin(ScopedAdmin):
     @display(description="commit")
     def commit(self, row: Run) -> str:
         code = row.code or {}
-        return f"{(code.get('commit') or '')[:10]}{' + changes' if code.get('dirty') else ''}" or "–"
+        return f"{(code.get('commit') or '')[:10]}{' + changes' if code.get('dirty') else ''}" or "\u2013"
 
     @display(description="command")
     def told_command(self, row: Run) -> str:
-        return " ".join(str(part) for part in row.command) or "–"
+        return " ".join(str(part) for part in row.command) or "\u2013"
 
     @display(description="code")
     def told_code(self, row: Run) -> str:

@@ -102,5 +102,5 @@ class EvaluationAdmin(ScopedAdmin):
 def pretty(value: Any) -> str:
     """JSON for people; a dash for nothing."""
     if value in (None, {}, []):
-        return "–"
+        return "\u2013"
     return format_html('<pre class="json">{}</pre>', json.dumps(value, indent=2, sort_keys=True))

@@ -12,6 +12,7 @@ from django.http import Http404, HttpRequest
 from django.utils.functional import cached_property
 from unfold.admin import ModelAdmin, TabularInline
 from unfold.dataclasses import UnfoldAction
+from unfold.views import ChangeList
 
 from registry.http.access import AdminRule, Holds, SignedInOnly, admin_rules
 from registry.http.authentication import principal_of
@@ -52,6 +53,15 @@ class EstimatingPaginator(Paginator):  # type: ignore[type-arg]
             return int(cursor.fetchone()[0][0]["Plan"]["Plan Rows"])
 
 
+class WholeList(ChangeList):
+    """A list that, unfiltered, does not offer to show all."""
+
+    def get_results(self, request: HttpRequest) -> None:
+        super().get_results(request)
+        if not self.query and not self.has_active_filters:
+            self.full_result_count = self.result_count
+
+
 class ScopedAdmin(ModelAdmin):
     """Pages of one model, to look at. What may be done is in `config.rules.ADMIN_RULES`, each by an action.
 
@@ -63,6 +73,9 @@ class ScopedAdmin(ModelAdmin):
     list_per_page = 50
     actions = None
     to_namespace: ClassVar[str] = "namespace"
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
+        return WholeList
 
     @property
     def rule(self) -> AdminRule:

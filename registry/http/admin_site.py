@@ -8,6 +8,7 @@ from typing import Any, cast
 from django.contrib import admin
 from django.contrib.auth.forms import AuthenticationForm as AnybodyActive
 from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
 from django.urls import URLPattern, path
 from unfold.forms import AuthenticationForm
 from unfold.sites import UnfoldAdminSite
@@ -44,6 +45,10 @@ class Site(UnfoldAdminSite):
             known = bool(user.is_superuser) or RoleGroup.objects.filter(group__user=user).exists()
             request._enters_admin = known  # type: ignore[attr-defined]  # noqa: SLF001 - asked many times a page
         return known
+
+    def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        """The desk: what waits comes first."""
+        return redirect("admin:desk")
 
     def add_page(self, route: str, view: View, name: str) -> None:
         """Put a page of ours at `/admin/<route>`, as `admin:<name>`."""

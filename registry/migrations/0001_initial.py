@@ -69,6 +69,7 @@ class Migration(migrations.Migration):
                 ("created_at", models.DateTimeField(auto_now_add=True)),
                 ("delivered_at", models.DateTimeField(blank=True, null=True)),
             ],
+            options={"verbose_name_plural": "deliveries"},
         ),
         migrations.CreateModel(
             name="DeliveryAttempt",

@@ -98,6 +98,7 @@ class Delivery(Leased):
     objects = scoped_by("webhook__namespace_id").as_manager()
 
     class Meta:
+        verbose_name_plural = "deliveries"
         constraints: ClassVar = [
             models.UniqueConstraint(fields=["webhook", "event"], name="one_delivery_per_endpoint")
         ]

@@ -20,15 +20,15 @@ _MARKS = {"pass": "✓", "fail": "✗", "error": "!", "pending": "…", "waived"
 @register.filter
 def number(value: Any) -> str:
     """Four significant digits; a dash for nothing."""
-    return "–" if value is None else f"{float(value):.4g}"
+    return "\u2013" if value is None else f"{float(value):.4g}"
 
 
 @register.filter
 def signed(value: Any) -> str:
     """Four significant digits with a sign."""
     if value is None:
-        return "–"
-    return "±0" if value == 0 else f"{float(value):+.4g}".replace("-", "−")
+        return "\u2013"
+    return "±0" if value == 0 else f"{float(value):+.4g}".replace("-", "\u2212")
 
 
 @register.filter
@@ -38,10 +38,27 @@ def words(value: Any) -> str:
 
 
 @register.filter
+def thousands(value: Any) -> str:
+    """`184,302`."""
+    return f"{int(value):,}"
+
+
+@register.filter
+def sentence(value: Any) -> str:
+    """Words as a sentence: a capital, unless they begin with a reference, and a full stop."""
+    text = str(value).strip()
+    if not text:
+        return ""
+    first = text.split(maxsplit=1)[0]
+    begun = text if "/" in first or ":" in first else text[0].upper() + text[1:]
+    return begun if begun.endswith((".", "!", "?")) else f"{begun}."
+
+
+@register.filter
 def short_digest(value: Any) -> str:
     """`sha256:1a2b3c4d5e6f…`, enough to recognise it by."""
     kind, _, hexadecimal = str(value or "").rpartition(":")
-    return f"{kind + ':' if kind else ''}{hexadecimal[:12]}…" if hexadecimal else "–"
+    return f"{kind + ':' if kind else ''}{hexadecimal[:12]}…" if hexadecimal else "\u2013"
 
 
 @register.filter
@@ -60,7 +77,7 @@ def ago(value: Any) -> SafeString | str:
     """`3 hours ago`, with the exact time on hover."""
     at = parse_datetime(value) if isinstance(value, str) else value
     if not isinstance(at, datetime):
-        return "–"
+        return "\u2013"
     told = timesince(at, timezone.now(), depth=1).replace("\xa0", " ")
     told = "just now" if told.startswith("0 ") else f"{told} ago"
     return format_html(
@@ -73,7 +90,7 @@ def moment(value: Any) -> SafeString | str:
     """`2026-11-23 09:46`, UTC."""
     at = parse_datetime(value) if isinstance(value, str) else value
     if not isinstance(at, datetime):
-        return "–"
+        return "\u2013"
     return format_html('<time datetime="{}" title="UTC">{}</time>', at.isoformat(), f"{at:%Y-%m-%d %H:%M}")
 
 

@@ -17,7 +17,7 @@ from typing import Self
 from config.buckets import client_for, make_buckets
 from config.embedded.home import Home, free_port, is_free
 from config.embedded.postgres import APP, OWNER, Postgres
-from config.embedded.process import Child
+from config.embedded.process import Child, end_orphan
 from config.embedded.programs import CHECKOUT, beat, python_environment, web, worker
 from config.embedded.seaweedfs import ACCESS_KEY, SeaweedFS
 from config.embedded.valkey import Valkey
@@ -76,6 +76,8 @@ class Stack:
                 "migrations run as the role that owns the database."
             )
         self.home.prepare()
+        for name in SERVICES:  # what a killed supervisor left still holds its port for a moment
+            end_orphan(self.home.log(name).with_suffix(".pid"))
         if not self._is_given("REDIS_URL"):
             self.services["broker"] = Valkey(self.home)
         if not self._is_given("S3_ENDPOINT_URL"):

@@ -156,10 +156,16 @@ def test_a_port_that_is_taken_is_refused(folder: Path) -> None:
         assert f"Port {taken.command[-1]} is taken" in up.output()
 
 
-def test_stopped_while_it_starts(folder: Path) -> None:
-    """Ctrl-C does not wait for the end of the start."""
-    with Up(folder / "home") as up:
+def test_killed_and_stopped_while_it_starts(folder: Path) -> None:
+    """A start at once after a kill finds the ports it had; Ctrl-C does not wait for the end of a start."""
+    home = Home(folder / "home")
+    with Up(home.path) as up:
         up.wait_for(r"store \| ready")
+        ports = home.known_ports()
+        up.kill()
+    with Up(home.path) as up:
+        up.wait_for(r"store \| ready")
+        assert home.known_ports() == ports
         family = up.family()
         assert up.end(signal.SIGINT) == 0
         assert all_gone(family, 0.5)

@@ -31,7 +31,6 @@ class Cast:
 
     def __init__(self, stack: Stack, namespace: str) -> None:
         self.stack, self.namespace = stack, namespace
-        self.names = {name: f"{name}-{namespace}" for name in PEOPLE}
         self.tokens: dict[str, str] = {}
         self.clients: dict[str, assay.Client] = {}
 
@@ -51,10 +50,10 @@ class Cast:
                 "--role",
                 role,
                 "--user",
-                self.names[name],
+                name,
             ]
             if name in SERVICES:
-                command += ["--owner", self.names[SERVICES[name]]]
+                command += ["--owner", SERVICES[name]]
             self.tokens[name] = self.stack.manage(*command, "--create").strip()
 
     def __getitem__(self, name: str) -> assay.Client:

@@ -14,7 +14,7 @@ import assay
 from config.buckets import client_for
 from config.demo.cast import Cast, PipelineProcess
 from config.demo.project import Project
-from config.demo.story import Story
+from config.demo.story import Story, short
 from config.demo.telling import DoesNotHold, Teller
 from config.embedded.home import free_port, write_private
 from config.embedded.supervisor import CannotStart, Stack
@@ -149,7 +149,13 @@ def _summary(tell: Teller, story: Story, stack: Stack, password: str | None) -> 
         )
         state = "quarantined" if version["quarantined"] else version["tier"]
         rows.append(
-            (version["reference"], version["stage"], f"{accuracy:.4f}", state, version["digest"][:19] + "…")
+            (
+                short(version["reference"]),
+                version["stage"],
+                f"{accuracy:.4f}",
+                state,
+                version["digest"][:19] + "…",
+            )
         )
     tell.table(
         f"{len(tell.claims)} claims held, in {tell.elapsed():.0f} s",

@@ -288,11 +288,22 @@ class Story:
             "The journal's moves, oldest first",
             ("when (UTC)", "who", "what", "version", "why"),
             [
-                (e["at"][11:19], str(e["actor"]), e["type"], e["subject"].get("reference") or "", e["reason"])
+                (
+                    e["at"][11:19],
+                    str(e["actor"]),
+                    e["type"],
+                    short(e["subject"].get("reference") or ""),
+                    e["reason"],
+                )
                 for e in reversed(moves)
             ],
         )
         self.tell.claim("every move of a stage is in the journal", len(moves) >= 8, len(moves))
+
+
+def short(reference: str) -> str:
+    """A reference without its namespace."""
+    return reference.partition("/")[2]
 
 
 def sha256_of(path: Path) -> str:

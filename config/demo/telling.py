@@ -59,8 +59,9 @@ class Teller:
         table = Table(
             title=title, title_justify="left", title_style="bold", header_style="bold", show_edge=False
         )
-        for column in columns:
-            table.add_column(column, overflow="fold")
+        for column in columns[:-1]:
+            table.add_column(column, no_wrap=True)
+        table.add_column(columns[-1])
         for row in rows:
             table.add_row(*row)
         self.console.print()

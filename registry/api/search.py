@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from typing import Any
 
 from django.db.models import F, Q, QuerySet
@@ -73,12 +74,13 @@ def _page(request: Request, rows: QuerySet[Any], order: Order) -> Response:
 def _after(order: Order, cursor: list[Any]) -> Q:
     written, pk = cursor
     try:
+        uuid.UUID(pk)
         if written == "":
             return Q(rank=None, pk__gt=pk)
         value = order.read(written)
         beyond = Q(rank__lt=value) if order.descending else Q(rank__gt=value)
         return beyond | Q(rank=value, pk__gt=pk) | Q(rank=None)
-    except (ValueError, TypeError, OverflowError):
+    except (ValueError, TypeError, OverflowError, AttributeError):
         raise not_ours() from None
 
 

@@ -70,10 +70,14 @@ def _hash(request: Request) -> str:
     return hashlib.sha256(json.dumps(what, sort_keys=True, default=str).encode()).hexdigest()
 
 
+def lock_number(user: User, key: str) -> int:
+    """The advisory lock that stands for the key while its first request is being answered."""
+    return int.from_bytes(hashlib.sha256(f"{user.pk}:{key}".encode()).digest()[:8], "big", signed=True)
+
+
 def _lock(user: User, key: str) -> bool:
-    number = int.from_bytes(hashlib.sha256(f"{user.pk}:{key}".encode()).digest()[:8], "big", signed=True)
     with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [number])
+        cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [lock_number(user, key)])
         return bool(cursor.fetchone()[0])
 
 

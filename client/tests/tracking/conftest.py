@@ -15,11 +15,24 @@ import pytest
 
 TESTS = Path(__file__).resolve().parents[3]
 HEAD = """
-import sys
+import atexit, json, os, sys
 import assay
 from client.tests.tracking.recorder import Recorder
 
-recorder = Recorder()
+recorders = []
+def write():
+    with open({record!r}, "w") as file:
+        json.dump([each.record() for each in recorders], file)
+atexit.register(write)
+"""
+LAST = "recorder = Recorder()\nrecorders.append(recorder)\n"
+EACH = """
+root = os.getcwd()
+def one(body):
+    os.chdir(root)
+    recorders.append(Recorder())
+    with assay.run(namespace="fraud", client=recorders[-1]):
+        exec(body, globals())
 """
 
 
@@ -80,10 +93,17 @@ class Project:
 
     def train(self, body: str, *arguments: str, commit: bool = True, fails: bool = False) -> Told:
         """Write `train.py` with `assay` and a `recorder` at hand, commit it, run it."""
+        (told,) = self._run(LAST + body, *arguments, commit=commit, fails=fails)
+        return told
+
+    def train_each(self, before: str, bodies: list[str]) -> list[Told]:
+        """The same for several statements, each in a run of its own, in one process: it takes long to start one."""
+        return self._run(f"{EACH}{before}\nfor body in {bodies!r}:\n    one(body)\n")
+
+    def _run(self, script: str, *arguments: str, commit: bool = True, fails: bool = False) -> list[Told]:
         record = self.root.parent / "record.json"
         record.unlink(missing_ok=True)
-        end = f"import atexit\natexit.register(lambda: recorder.write({str(record)!r}))\n"
-        self.write("train.py", HEAD + end + body)
+        self.write("train.py", HEAD.format(record=str(record)) + script)
         if commit:
             self.commit()
         done = subprocess.run(
@@ -96,8 +116,9 @@ class Project:
             timeout=120,
         )
         assert fails == bool(done.returncode), done.stderr
-        told = Told(**json.loads(record.read_text()))
-        told.output, told.errors, told.code = done.stdout, done.stderr, done.returncode
+        told = [Told(**each) for each in json.loads(record.read_text())]
+        for each in told:
+            each.output, each.errors, each.code = done.stdout, done.stderr, done.returncode
         return told
 
 

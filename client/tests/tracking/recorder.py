@@ -91,10 +91,9 @@ class Recorder:
         found: dict[str, Any] = self.told("update_run")["capture"]
         return found
 
-    def write(self, path: str) -> None:
-        """Everything, as JSON, for the test that started this process."""
-        answer = {
+    def record(self) -> dict[str, Any]:
+        """Everything, for the test that started this process."""
+        return {
             "calls": self.calls, "parameters": self.parameters, "metrics": self.metrics, "tags": self.tags,
             "datasets": self.datasets, "pushed": self.pushed,
         }  # fmt: skip
-        Path(path).write_text(json.dumps(answer), encoding="utf-8")

@@ -12,15 +12,14 @@ import safetensors.numpy
 
 from client.tests.tracking.conftest import Project
 
-BODY = """
+IMPORTS = """
 import pandas as pd, pyarrow as pa, pyarrow.csv, pyarrow.dataset, pyarrow.feather, pyarrow.ipc, pyarrow.parquet as pq
 from pyarrow.parquet import read_table
 from pyarrow.csv import read_csv
 from pyarrow.dataset import dataset
 import safetensors, safetensors.numpy
-with assay.run(namespace='fraud', client=recorder) as run:
-    {read}
 """
+BODY = IMPORTS + "with assay.run(namespace='fraud', client=recorder) as run:\n    {read}\n"
 
 
 @pytest.fixture
@@ -37,31 +36,31 @@ def tables(project: Project) -> Project:
     return project
 
 
-@pytest.mark.parametrize(
-    ("read", "files"),
-    [
-        ("pq.read_table('data/t.parquet')", ["t.parquet"]),
-        ("read_table('data/t.parquet')", ["t.parquet"]),
-        ("pq.ParquetFile('data/t.parquet').read()", ["t.parquet"]),
-        ("pq.read_table('data/parts')", ["parts/1.parquet", "parts/2.parquet"]),
-        ("dataset('data/parts').to_table()", ["parts/1.parquet", "parts/2.parquet"]),
-        ("pyarrow.dataset.dataset(['data/t.parquet']).to_table()", ["t.parquet"]),
-        ("pd.read_parquet('data/t.parquet')", ["t.parquet"]),
-        ("pd.read_parquet('data/parts')", ["parts/1.parquet", "parts/2.parquet"]),
-        ("read_csv('data/t.csv')", ["t.csv"]),
-        ("pd.read_csv('data/t.csv', engine='pyarrow')", ["t.csv"]),
-        ("pyarrow.feather.read_table('data/t.feather')", ["t.feather"]),
-        ("pyarrow.feather.read_feather('data/t.feather')", ["t.feather"]),
-        ("pd.read_feather('data/t.feather')", ["t.feather"]),
-        ("pa.memory_map('data/t.feather').read()", ["t.feather"]),
-        ("safetensors.numpy.load_file('data/t.safetensors')", ["t.safetensors"]),
-        ("safetensors.safe_open('data/t.safetensors', 'np').keys()", ["t.safetensors"]),
-    ],
-)
-def test_a_wrapped_reader_is_seen(tables: Project, read: str, files: list[str]) -> None:
-    told = tables.train(BODY.format(read=read))
-    assert sorted(told.datasets) == [f"data/{file}" for file in files]
-    assert told.state == "complete", told.notes
+WAYS = [
+    ("pq.read_table('data/t.parquet')", ["t.parquet"]),
+    ("read_table('data/t.parquet')", ["t.parquet"]),
+    ("pq.ParquetFile('data/t.parquet').read()", ["t.parquet"]),
+    ("pq.read_table('data/parts')", ["parts/1.parquet", "parts/2.parquet"]),
+    ("dataset('data/parts').to_table()", ["parts/1.parquet", "parts/2.parquet"]),
+    ("pyarrow.dataset.dataset(['data/t.parquet']).to_table()", ["t.parquet"]),
+    ("pd.read_parquet('data/t.parquet')", ["t.parquet"]),
+    ("pd.read_parquet('data/parts')", ["parts/1.parquet", "parts/2.parquet"]),
+    ("read_csv('data/t.csv')", ["t.csv"]),
+    ("pd.read_csv('data/t.csv', engine='pyarrow')", ["t.csv"]),
+    ("pyarrow.feather.read_table('data/t.feather')", ["t.feather"]),
+    ("pyarrow.feather.read_feather('data/t.feather')", ["t.feather"]),
+    ("pd.read_feather('data/t.feather')", ["t.feather"]),
+    ("pa.memory_map('data/t.feather').read()", ["t.feather"]),
+    ("safetensors.numpy.load_file('data/t.safetensors')", ["t.safetensors"]),
+    ("safetensors.safe_open('data/t.safetensors', 'np').keys()", ["t.safetensors"]),
+]
+
+
+def test_wrapped_readers_are_seen(tables: Project) -> None:
+    told = tables.train_each(IMPORTS, [read for read, _ in WAYS])
+    for (read, files), each in zip(WAYS, told, strict=True):
+        assert sorted(each.datasets) == [f"data/{file}" for file in files], read
+        assert each.state == "complete", (read, each.notes)
 
 
 def test_a_reader_imported_inside_the_run_is_seen(tables: Project) -> None:

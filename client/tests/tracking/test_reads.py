@@ -33,23 +33,23 @@ def test_one_row_far_down_changes_the_digest(project: Project) -> None:
     assert before != after
 
 
-@pytest.mark.parametrize(
-    ("path", "why"),
-    [
-        ("README", "tracked by Git"),
-        ("lib.py", "code"),
-        (".cache/x", "a cache"),
-        ("data/.venv/x.csv", "an environment"),
-        ("data/site-packages/x/x.csv", "a package"),
-        (".git/config", "Git's own"),
-    ],
-)
-def test_what_is_not_data(project: Project, path: str, why: str) -> None:
-    if not (project.root / path).exists():
-        project.write(path, "x = 1\n")
-    told = project.train(RUN + f"    open({path!r}).read()\n")
-    assert told.datasets == {}, why
-    assert told.state == "complete"
+NO_DATA = {
+    "README": "tracked by Git",
+    "lib.py": "code",
+    ".cache/x": "a cache",
+    "data/.venv/x.csv": "an environment",
+    "data/site-packages/x/x.csv": "a package",
+    ".git/config": "Git's own",
+}
+
+
+def test_what_is_not_data(project: Project) -> None:
+    for path in NO_DATA:
+        if not (project.root / path).exists():
+            project.write(path, "x = 1\n")
+    bodies = [f"open({path!r}).read()" for path in NO_DATA]
+    for why, told in zip(NO_DATA.values(), project.train_each("", bodies), strict=True):
+        assert (told.datasets, told.state) == ({}, "complete"), why
 
 
 def test_the_runs_own_outputs_are_not_its_inputs(project: Project) -> None:
@@ -107,27 +107,26 @@ def test_a_linked_folder_of_data_counts_by_its_name_in_the_project(project: Proj
     assert list(project.train(RUN + "    open('data/x.csv').read()\n").datasets) == ["data/x.csv"]
 
 
-@pytest.mark.parametrize(
-    "read",
-    [
-        "import pandas as pd; pd.read_csv('data/f')",
-        "import os; os.close(os.open('data/f', os.O_RDONLY))",
-        "from pathlib import Path; Path('data/f').read_bytes()",
-        "import numpy as np; np.fromfile('data/f', dtype='u1')",
-        "import numpy as np; np.memmap('data/f', dtype='u1')",  # opens for writing too, and reads
-        "import numpy as np; np.loadtxt('data/f', delimiter=',')",
-        "import os; os.chdir('data'); open('f').read()",
-        "import threading; t = threading.Thread(target=lambda: open('data/f').read()); t.start(); t.join()",
-        "import mmap; f = open('data/f', 'rb'); mmap.mmap(f.fileno(), 0, access=mmap.ACCESS_READ)",
-        "import shutil; shutil.copy('data/f', 'out.csv')",
-        "import gzip; gzip.open('data/f').close()",
-        "import csv; list(csv.reader(open('data/f')))",
-    ],
-)
-def test_ways_of_reading(project: Project, read: str) -> None:
+WAYS = [
+    "import pandas as pd; pd.read_csv('data/f')",
+    "import os; os.close(os.open('data/f', os.O_RDONLY))",
+    "from pathlib import Path; Path('data/f').read_bytes()",
+    "import numpy as np; np.fromfile('data/f', dtype='u1')",
+    "import numpy as np; np.memmap('data/f', dtype='u1')",  # opens for writing too, and reads
+    "import numpy as np; np.loadtxt('data/f', delimiter=',')",
+    "import os; os.chdir('data'); open('f').read()",
+    "import threading; t = threading.Thread(target=lambda: open('data/f').read()); t.start(); t.join()",
+    "import mmap; f = open('data/f', 'rb'); mmap.mmap(f.fileno(), 0, access=mmap.ACCESS_READ)",
+    "import shutil; shutil.copy('data/f', 'data/copy')",
+    "import gzip; gzip.open('data/f').close()",
+    "import csv; list(csv.reader(open('data/f')))",
+]
+
+
+def test_ways_of_reading(project: Project) -> None:
     project.write("data/f", "1,2\n3,4\n")
-    told = project.train(RUN + f"    {read}\n")
-    assert (list(told.datasets), told.state) == (["data/f"], "complete"), told.notes
+    for way, told in zip(WAYS, project.train_each("", WAYS), strict=True):
+        assert (list(told.datasets), told.state) == (["data/f"], "complete"), (way, told.notes)
 
 
 def test_a_database_file_is_data(project: Project) -> None:

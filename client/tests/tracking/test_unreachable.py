@@ -70,7 +70,7 @@ def test_a_refusal_at_the_end_is_said_and_does_not_raise(project: Project, call:
     told = project.train(BODY.format(fail=f"{{{call!r}: NO}}", options=""))
     assert told.output.split() == ["training", "['w']"]
     assert "You may not do this." in told.errors
-    if call != "update_run":
+    if call == "log_run":
         assert told.state == "incomplete"
 
 

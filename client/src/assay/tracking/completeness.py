@@ -5,6 +5,9 @@ from __future__ import annotations
 import threading
 from typing import Any
 
+# What the registry takes: notes, and characters of each.
+_MOST, _LONGEST = 200, 2000
+
 
 class Completeness:
     """Collects reasons. Something known to be missing makes a run incomplete; something that could not be seen at
@@ -33,4 +36,7 @@ class Completeness:
 
     def facts(self) -> dict[str, Any]:
         """The `capture` of a run, as it is sent."""
-        return {"state": self.state, "notes": self.notes}
+        notes = [note if len(note) <= _LONGEST else note[: _LONGEST - 1] + "…" for note in self.notes]
+        if len(notes) > _MOST:
+            notes = [*notes[: _MOST - 1], f"And {len(notes) - _MOST + 1} more."]
+        return {"state": self.state, "notes": notes}

@@ -18,10 +18,13 @@ from assay.tracking.hashing import DigestCache, HashedFile, hash_file, stamp
 from assay.tracking.redaction import Redactor
 
 _CONTEXTS = {
-    "test": "test", "testing": "test", "holdout": "test", "heldout": "test", "eval": "test", "evaluation": "test",
-    "val": "validation", "valid": "validation", "validation": "validation", "dev": "validation",
+    "test": "test", "testing": "test", "holdout": "test", "heldout": "test", "held": "test", "eval": "test",
+    "evaluation": "test", "val": "validation", "valid": "validation", "validation": "validation", "dev": "validation",
 }  # fmt: skip
 _SHOWN = 5
+_LONGEST_NAME = 500
+# A wider table is described by its digest alone.
+_MOST_COLUMNS = 5000
 
 
 def context_of(name: str) -> str:
@@ -49,8 +52,8 @@ class Use:
     def facts(self) -> dict[str, Any]:
         """One of the `datasets` of a run, as it is sent."""
         answer = {
-            "name": self.name, "digest": self.digest, "role": self.role, "context": self.context, "size": self.size,
-            "rows": self.rows, "columns": self.columns, "schema": self.schema, "source": self.source,
+            "name": self.name[:_LONGEST_NAME], "digest": self.digest, "role": self.role, "context": self.context,
+            "size": self.size, "rows": self.rows, "columns": self.columns, "schema": self.schema, "source": self.source,
         }  # fmt: skip
         return {key: value for key, value in answer.items() if value is not None}
 
@@ -256,7 +259,7 @@ class Datasets:
 def _frame_use(name: str, frame: FrameDigest, context: str, role: str) -> Use:
     return Use(
         name, frame.digest, role=role, context=context, size=frame.size, rows=frame.rows, columns=frame.columns,
-        schema=frame.schema, source="memory",
+        schema=frame.schema if len(frame.schema) <= _MOST_COLUMNS else None, source="memory",
     )  # fmt: skip
 
 

@@ -78,18 +78,18 @@ def track(  # noqa: PLR0913 - one keyword for each thing that may be told
             active.stop_capture()
             if active.id:
                 _record(active, result)
-            active.end()
             return result
 
         def _record(active: ActiveRun, result: object) -> None:
             outcome = interpret(result)
-            if outcome.metrics:
-                active.log_metrics(outcome.metrics)
-            if not register or active.versions:
-                return
-            if outcome.problem:
+            active.log_metrics(outcome.metrics)
+            wanted = register and not active.versions
+            active.end(
+                quiet=wanted and not outcome.problem
+            )  # first, so that the version knows all of its run
+            if wanted and outcome.problem:
                 report.say(f"assay: nothing was registered as {target}: {outcome.problem}")
-            else:
+            elif wanted:
                 active.log_model(
                     outcome.model,
                     target,

@@ -13,7 +13,9 @@ _MOST_NOTES = 5
 
 
 def say(text: str) -> None:
-    """Never raises: standard error may be closed."""
+    """Never raises: standard error may be closed. Nothing is said of an empty text."""
+    if not text:
+        return
     try:
         print(text, file=sys.stderr, flush=True)
     except (OSError, ValueError, AttributeError):
@@ -41,16 +43,15 @@ def made_from(code: Mapping[str, Any] | None, datasets: int, packages: int) -> s
     return f"{known}, {_count(datasets, 'dataset')}, {_count(packages, 'package')}"
 
 
-def missing(state: str, notes: Sequence[str], lacking: Sequence[str] = ()) -> str:
-    """The second line: empty when everything was captured."""
-    if state == "complete" and not lacking:
+def missing(state: str, *reasons: Sequence[str]) -> str:
+    """The second line: empty when everything was captured. Reasons in their order, each once."""
+    if state == "complete":
         return ""
-    shown = list(notes[:_MOST_NOTES])
-    if len(notes) > _MOST_NOTES:
-        shown.append(f"and {len(notes) - _MOST_NOTES} more.")
-    if lacking:
-        shown.insert(0, f"missing: {', '.join(lacking)}.")
-    return f"  provenance {state}: " + " ".join(shown)
+    told = list(dict.fromkeys(str(reason).rstrip(".") for some in reasons for reason in some))
+    shown = told[:_MOST_NOTES]
+    if len(told) > _MOST_NOTES:
+        shown.append(f"and {len(told) - _MOST_NOTES} more")
+    return f"  provenance {state}: {'; '.join(shown)}"
 
 
 def _count(number: int, noun: str) -> str:

@@ -18,6 +18,7 @@ from assay.errors import AssayError, SettingsError
 from assay.tracking import configuration, entry, observe, report
 from assay.tracking.capture import Capture
 from assay.tracking.outcome import number
+from assay.tracking.redaction import Redactor
 from assay.tracking.registering import Wanted, register
 from assay.tracking.sending import Registry, Sender, is_away
 
@@ -88,6 +89,7 @@ class ActiveRun:
         self._sent_parameters: dict[str, str] = {}
         self._steps: dict[str, int] = {}
         self._token: contextvars.Token[ActiveRun | None] | None = None
+        self._started = ""
         self.id = ""
         self.namespace = options.namespace
         self.experiment = options.experiment
@@ -109,19 +111,19 @@ class ActiveRun:
 
     def log_parameters(self, values: Mapping[str, object]) -> None:
         """Nested mappings become dotted keys."""
-        if self._capture is not None:
-            self._capture.attempt("parameters", lambda: self._add_parameters(configuration.flatten(values)))
+        if (capture := self._going_on()) is not None:
+            capture.attempt("parameters", lambda: self._add_parameters(configuration.flatten(values)))
 
     def log_metric(self, key: str, value: object, step: int | None = None) -> None:
         """A measurement. Without a step, the steps of a metric are counted from 0."""
         self.log_metrics({key: value}, step)
 
     def log_metrics(self, values: Mapping[str, object], step: int | None = None) -> None:
-        if self._capture is not None:
-            self._capture.attempt("metrics", lambda: self._add_metrics(values, step))
+        if (capture := self._going_on()) is not None:
+            capture.attempt("metrics", lambda: self._add_metrics(values, step))
 
     def set_tag(self, key: str, value: object) -> None:
-        capture, sender = self._capture, self._sender
+        capture, sender = self._going_on(), self._sender
         if capture is not None and sender is not None:
             sender.tag(key, capture.redactor.value(key, str(value)))
 
@@ -145,16 +147,21 @@ class ActiveRun:
     ) -> Version | None:
         """Register a model, or the file or folder at a path, as the next version of `namespace/model`.
 
-        None when it could not be done; why is printed and noted, and the model's files are kept where it says.
+        Of a run that has ended too. None when it could not be done; why is printed, and if the registry could not
+        be reached, the model's files are kept where it says.
         """
         capture, sender, client = self._capture, self._sender, self._client
         if capture is None or sender is None or client is None:
             return None
         with observe.paused():
-            self._send_datasets(capture, sender)
-            sender.flush()
+            if self._going_on() is not None:  # a version takes its provenance over when it is registered
+                self._send_datasets(capture, sender)
+                sender.flush()
             wanted = Wanted(name, serializer, description, tags or {}, base)
             version = register(model, wanted, client, sender, capture)
+            if version is not None and self._going_on() is None:
+                known = version.get("completeness") or {**capture.completeness.facts(), "missing": []}
+                report.say(report.missing(known["state"], known["missing"], known["notes"]))
         if version is not None:
             self.versions.append(version)
         return version
@@ -171,7 +178,7 @@ class ActiveRun:
     def begin(self, before: Callable[[Capture], None] | None = None) -> None:
         """Create the run. Raises AssayError, see `run`. `before` adds to what is captured before it is created."""
         warn = (self._options.on_unreachable or os.environ.get("ASSAY_ON_UNREACHABLE") or "raise") == "warn"
-        started = _now()
+        self._started = _now()
         try:
             with observe.paused():
                 capture = Capture(self._entry, self._options.data_roots)
@@ -185,7 +192,7 @@ class ActiveRun:
                     self.namespace,
                     experiment=self.experiment,
                     name=self._options.name,
-                    started_at=started,
+                    started_at=self._started,
                     **facts,
                 )
         except AssayError as error:
@@ -194,6 +201,10 @@ class ActiveRun:
                 report.say(f"  {error.sentence}")
                 return
             raise
+        except Exception as error:  # noqa: BLE001 - our own mistake must not keep a training from starting
+            report.say("assay: capture failed, training goes on, nothing will be recorded")
+            report.say(f"  {Redactor().text(f'{type(error).__name__}: {error}')}")
+            return
         self.id, self.status = str(created["id"]), "running"
         self._client, self._capture, self._sender = client, capture, Sender(client, self.id)
         capture.take_declared(self._options.datasets)
@@ -208,9 +219,9 @@ class ActiveRun:
         if self._capture is not None:
             self._capture.end()
 
-    def end(self, error: BaseException | None = None) -> None:
-        """Finish the run. Never raises."""
-        capture, sender = self._capture, self._sender
+    def end(self, error: BaseException | None = None, *, quiet: bool = False) -> None:
+        """Finish the run. Never raises. `quiet`: a line about what was registered follows."""
+        capture, sender = self._going_on(), self._sender
         if self._token is not None:
             _current.reset(self._token)
             self._token = None
@@ -223,15 +234,18 @@ class ActiveRun:
             sender.flush()
             self._note_refusals(capture, sender)
             self.status = _status(error)
-            facts: dict[str, Any] = {"status": self.status, "ended_at": _now()}
+            # a clock that was set back must not make it end before it began
+            facts: dict[str, Any] = {"status": self.status, "ended_at": max(_now(), self._started)}
             facts["capture"] = capture.completeness.facts()
             if self.status != "finished" and error is not None:
                 facts["failure"] = capture.redactor.text(f"{type(error).__qualname__}: {error}")[
                     :_MOST_FAILURE
                 ]
             sent = sender.finish(facts)
-            self._say_how_it_ended(capture, sender, sent)
-        self._capture = self._sender = None
+            self._say_how_it_ended(capture, sender, sent, quiet)
+
+    def _going_on(self) -> Capture | None:
+        return self._capture if self.status == "running" else None
 
     def _add_parameters(self, values: Mapping[str, str], *, redacted: bool = False) -> None:
         capture, sender = self._capture, self._sender
@@ -264,7 +278,7 @@ class ActiveRun:
             sender.flush_if_due()
 
     def _add_dataset(self, name: str, source: object, context: str, role: str) -> None:
-        capture = self._capture
+        capture = self._going_on()
         if capture is None:
             return
         shown = capture.redactor.text(name)
@@ -285,15 +299,13 @@ class ActiveRun:
             capture.completeness.incomplete(f"The registry refused a part of the record: {text}")
         sender.refused.clear()
 
-    def _say_how_it_ended(self, capture: Capture, sender: Sender, sent: bool) -> None:
+    def _say_how_it_ended(self, capture: Capture, sender: Sender, sent: bool, quiet: bool) -> None:
         for sentence in sender.refused:
             report.say(f"assay: the registry refused the end of the run: {capture.redactor.text(sentence)}")
-        if not self.versions:
+        if not quiet:
             count = len(capture.environment.get("packages", {}))
             report.say(report.finished(self.id, self.status, capture.code, capture.datasets.inputs, count))
-        line = report.missing(capture.completeness.state, capture.completeness.notes)
-        if line:
-            report.say(line)
+            report.say(report.missing(capture.completeness.state, capture.completeness.notes))
         if not sent:
             kept = sender.keep()
             where = f"it is kept in {kept}" if kept else "it could not be kept either"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import json
+import math
 import os
 import shutil
 import threading
@@ -21,7 +23,10 @@ BATCH = 500
 SECONDS_BETWEEN = 5.0
 # While the registry is away the training is not made to wait for it at every step.
 SECONDS_AFTER_FAILURE = 60.0
+LONGEST_KEY = 250
 _MOST_KEPT = 1_000_000
+# Numbers that JSON cannot write, by name.
+_UNWRITABLE = {math.inf: "Infinity", -math.inf: "-Infinity"}
 
 
 class Registry(Protocol):
@@ -84,16 +89,19 @@ class Sender:
 
     def parameter(self, key: str, value: str) -> None:
         with self._lock:
-            self._parameters[key] = value
+            self._parameters[key[:LONGEST_KEY]] = value
 
     def metric(self, key: str, value: float, step: int, timestamp: int) -> None:
         with self._lock:
             if len(self._metrics) < _MOST_KEPT:
-                self._metrics.append({"key": key, "value": value, "step": step, "timestamp": timestamp})
+                shown = value if math.isfinite(value) else _UNWRITABLE.get(value, "NaN")
+                self._metrics.append(
+                    {"key": key[:LONGEST_KEY], "value": shown, "step": step, "timestamp": timestamp}
+                )
 
     def tag(self, key: str, value: str) -> None:
         with self._lock:
-            self._tags[key] = value
+            self._tags[key[:LONGEST_KEY]] = value
 
     def datasets(self, uses: Sequence[Use]) -> None:
         with self._lock:
@@ -114,13 +122,13 @@ class Sender:
             self.away = ""
             while not self.away and (self._parameters or self._metrics or self._tags):
                 parameters = dict(list(self._parameters.items())[:BATCH])
-                metrics, tags = self._metrics[:BATCH], dict(self._tags)
-                if self._send(lambda: self._client.log_run(
-                        self.run, parameters=parameters, metrics=metrics, tags=tags)):  # noqa: B023  # fmt: skip
+                metrics, tags = self._metrics[:BATCH], dict(list(self._tags.items())[:BATCH])
+                if self._log(parameters, metrics, tags):
                     for key in parameters:
                         del self._parameters[key]
+                    for key in tags:
+                        del self._tags[key]
                     del self._metrics[: len(metrics)]
-                    self._tags.clear()
             while not self.away and self._datasets:
                 some = self._datasets[:BATCH]
                 if self._send(lambda: self._client.log_datasets(self.run, some)):  # noqa: B023 - called at once
@@ -158,6 +166,25 @@ class Sender:
         except OSError:
             return None
         return target
+
+    def _log(self, parameters: dict[str, str], metrics: list[dict[str, Any]], tags: dict[str, str]) -> bool:
+        """Send a batch; one that is refused is sent in its parts, so that one bad entry does not take others along."""
+        refused = len(self.refused)
+        done = self._send(
+            lambda: self._client.log_run(self.run, parameters=parameters, metrics=metrics, tags=tags)
+        )
+        if done and len(self.refused) > refused and len(parameters) + bool(metrics) + bool(tags) > 1:
+            del self.refused[refused:]
+            parts: list[Callable[[], Any]] = [
+                functools.partial(self._client.log_run, self.run, parameters={key: value})
+                for key, value in parameters.items()
+            ]
+            if metrics:
+                parts.append(functools.partial(self._client.log_run, self.run, metrics=metrics))
+            if tags:
+                parts.append(functools.partial(self._client.log_run, self.run, tags=tags))
+            return all(self._send(part) for part in parts)
+        return done
 
     def _send(self, call: Callable[[], Any]) -> bool:
         """True when it is done with, sent or refused; `away` is set when it is to be tried again."""

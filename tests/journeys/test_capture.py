@@ -1,0 +1,204 @@
+"""A training script with one decorator, from a work tree to a version that knows what made it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import assay
+from tests.cast import Cast, make_cast
+from tests.conftest import Live, Process
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+SCRIPT = """
+import math
+import sys
+
+import pandas as pd
+import pyarrow.parquet as pq
+from sklearn.ensemble import RandomForestClassifier
+
+import assay
+
+
+@assay.track(model=sys.argv[1], experiment="fraud", tags={"team": "risk"})
+def train(data, config="params.yaml", seed=0, api_key=None, held_out=None):
+    rows = pd.read_csv(data)
+    pq.read_table("data/more.parquet")
+    model = RandomForestClassifier(5, random_state=seed).fit(rows[["a", "b"]], rows["y"])
+    assay.current_run().log_metric("loss", math.nan)
+    for step in range(3):
+        assay.current_run().log_metric("loss", 1 / (step + 1), step=step + 1)
+    return model, {"accuracy": model.score(rows[["a", "b"]], rows["y"])}
+
+
+if __name__ == "__main__":
+    train("data/train.csv", api_key="c4n4ry-7f3a9b", held_out=pd.DataFrame({"a": [1.0, None], "b": ["x", None]}))
+    if "fail" in sys.argv:
+        with assay.run(namespace=sys.argv[1].partition("/")[0], name="broken"):
+            raise ValueError("password=c4n4ry-7f3a9b")
+"""
+
+
+class Desk:
+    """Ben's work tree, and his token in his environment."""
+
+    def __init__(self, root: Path, url: str, token: str) -> None:
+        self.root = root
+        self._environment = {
+            **{name: value for name, value in os.environ.items() if not name.startswith("DATABASE")},
+            "ASSAY_URL": url,
+            "ASSAY_TOKEN": token,
+            "ASSAY_IMAGE_DIGEST": "sha256:" + "1" * 64,
+            "XDG_CACHE_HOME": str(root.parent / "cache"),
+            "XDG_STATE_HOME": str(root.parent / "state"),
+        }
+
+    def do(self, *command: str, fails: bool = False) -> str:
+        """What a command printed on standard error."""
+        done = subprocess.run(
+            command,
+            cwd=self.root,
+            env=self._environment,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        assert fails == bool(done.returncode), done.stderr
+        return done.stderr
+
+    def train(self, model: str, *arguments: str, fails: bool = False) -> str:
+        return self.do(sys.executable, "train.py", model, *arguments, fails=fails)
+
+
+@pytest.fixture
+def cast(db: None) -> Cast:
+    return make_cast()
+
+
+@pytest.fixture
+def ben(live: Live, worker: Process, cast: Cast) -> Iterator[assay.Client]:
+    with assay.Client(live.url, cast.token("ben")) as client:
+        yield client
+
+
+@pytest.fixture
+def model(cast: Cast) -> str:
+    return f"{cast.namespace.name}/scorer"
+
+
+@pytest.fixture
+def desk(tmp_path: Path, live: Live, cast: Cast) -> Desk:
+    root = tmp_path / "project"
+    (root / "data").mkdir(parents=True)
+    (root / "train.py").write_text(SCRIPT)
+    (root / "params.yaml").write_text("lr: 0.1\nnet: {depth: 2, password: c4n4ry-7f3a9b}\n")
+    (root / ".gitignore").write_text("data/\n")
+    (root / "data" / "train.csv").write_text("a,b,y\n" + "".join(f"{n},{n % 7},{n % 2}\n" for n in range(60)))
+    made = Desk(root, live.url, cast.token("ben"))
+    made.do(
+        sys.executable, "-c", "import pandas as p; p.DataFrame({'q': [1]}).to_parquet('data/more.parquet')"
+    )
+    made.do("git", "init", "-q", "-b", "main")
+    made.do("git", "remote", "add", "origin", "https://ben:c4n4ry-7f3a9b@git.example.com/x.git")
+    made.do("git", "add", "-A")
+    made.do("git", "-c", "user.name=ben", "-c", "user.email=ben@example.com", "commit", "-qm", "work")
+    return made
+
+
+@pytest.fixture
+def runs(ben: assay.Client, cast: Cast) -> Callable[[], list[dict[str, Any]]]:
+    def listed() -> list[dict[str, Any]]:
+        return [dict(ben.run(run["id"])) for run in ben.runs(cast.namespace.name)]
+
+    return listed
+
+
+def test_one_decorator_records_everything(
+    desk: Desk, ben: assay.Client, model: str, runs: Callable[[], list[dict[str, Any]]]
+) -> None:
+    printed = desk.train(model)
+    version = ben.version(f"{model}:1")
+    (run,) = runs()
+
+    assert printed.startswith(
+        f"registered {model}:1  {str(version['digest'])[:15]}…  from run {run['id'][:8]}… (commit "
+    )
+    assert ", 3 datasets, " in printed
+    assert len(printed.splitlines()) == 1, "nothing is missing, so nothing is said to be"
+    assert (version["status"], version["format"], version["run"]) == ("ready", "skops", run["id"])
+    assert version["completeness"]["state"] == "complete", version["completeness"]
+    assert version["tags"] == {"team": "risk"}
+    assert (run["status"], run["experiment"], run["entry_point"]) == ("finished", "fraud", "train.py:train")
+    assert run["capture"] == {"state": "complete", "notes": []}
+    assert run["parameters"] == {
+        "lr": "0.1", "net.depth": "2", "net.password": "[redacted]", "data": "data/train.csv", "config": "params.yaml",
+        "seed": "0", "api_key": "[redacted]",
+    }  # fmt: skip
+    assert run["metrics"]["loss"] == pytest.approx(1 / 3)
+    assert set(run["metrics"]) == {"loss", "accuracy"}
+    assert run["environment"]["image_digest"] == "sha256:" + "1" * 64
+    assert run["config"]["values"]["net.depth"] == "2"
+
+    digests = {use["name"]: use["digest"] for use in run["datasets"]}
+    for name in ("data/train.csv", "data/more.parquet"):
+        assert digests[name] == "sha256:" + hashlib.sha256((desk.root / name).read_bytes()).hexdigest()
+    assert digests["held_out"].startswith("frame-v1:")
+    contexts = {use["name"]: use["context"] for use in run["datasets"]}
+    assert (contexts["data/train.csv"], contexts["held_out"]) == ("training", "test")
+
+    graph = ben.trace(f"{model}:1")
+    assert {node["kind"] for node in graph["nodes"]} == {"model_version", "run", "dataset_version"}
+
+
+def test_the_same_training_is_the_same_model_and_other_data_is_told(
+    desk: Desk, ben: assay.Client, model: str
+) -> None:
+    desk.train(model)
+    desk.train(model)
+    assert ben.version(f"{model}:1")["digest"] == ben.version(f"{model}:2")["digest"]
+
+    rows = (desk.root / "data" / "train.csv").read_text().splitlines()
+    rows[-1] = "59,3,0"
+    (desk.root / "data" / "train.csv").write_text("\n".join(rows) + "\n")
+    desk.train(model)
+    why = ben.why(f"{model}:1", f"{model}:3")
+    assert [difference["kind"] for difference in why["differences"]] == ["data"]
+    assert "data/train.csv" in why["differences"][0]["sentence"]
+
+
+def test_what_is_missing_is_printed_beside_the_version(desk: Desk, ben: assay.Client, model: str) -> None:
+    (desk.root / "train.py").write_text(SCRIPT + "\n# changed\n")
+    line, beside = desk.train(model).splitlines()
+    assert line.startswith("registered ")
+    assert " with changes, " in line
+    assert "provenance incomplete" in beside
+    assert "commit" in beside
+    assert ben.version(f"{model}:1")["completeness"]["state"] == "incomplete"
+
+
+def test_a_failure_is_recorded_and_no_secret_leaves(
+    desk: Desk, model: str, runs: Callable[[], list[dict[str, Any]]]
+) -> None:
+    printed = desk.train(model, "fail", "--token", "c4n4ry-7f3a9b", fails=True)
+    assert "ValueError" in printed
+    found = runs()
+    failed = next(run for run in found if run["status"] == "failed")
+    assert (failed["name"], failed["failure"]) == ("broken", "ValueError: password=[redacted]")
+    assert len(found) == 2
+    assert "c4n4ry" not in json.dumps(found)
+
+
+def test_a_stranger_is_refused_before_the_training(desk: Desk, live: Live, cast: Cast, model: str) -> None:
+    stranger = Desk(desk.root, live.url, cast.token("mallory"))
+    assert "NotFound" in stranger.train(model, fails=True)

@@ -9,8 +9,10 @@ from typing import Any
 import httpx
 from rest_framework.test import APIClient
 
+from registry.actions.uploads import create_upload
 from registry.actions.versions import create_version
 from registry.artifacts import storage
+from registry.artifacts.manifests import Entry
 from registry.artifacts.publish import publish
 from registry.models import Blob, Event, ModelVersion, Upload
 from tests.cast import Cast
@@ -74,6 +76,16 @@ def send(cast: Cast, files: dict[str, bytes], by: str = "ben") -> Upload:
         done = client.post(f"/api/v1/uploads/{upload['id']}/complete", body)
         assert done.status_code == 200, done.json()
     return Upload.objects.get(pk=upload["id"])
+
+
+def staged(cast: Cast, files: dict[str, bytes], by: str = "ben") -> Upload:
+    """An upload whose files lie in the staging area, without the way there."""
+    entries = [Entry(path, len(content), sha256(content)) for path, content in files.items()]
+    upload = create_upload(namespace=cast.namespace, files=entries, by=cast.principal(by))
+    for file in upload.files.filter(status="wanted"):
+        storage.hot().put(file.staging_key, files[file.path], file.sha256)
+    upload.files.filter(status="wanted").update(status="received")
+    return upload
 
 
 def register(cast: Cast, upload: Upload, *, model: str = "scorer", by: str = "ben") -> ModelVersion:

@@ -83,7 +83,11 @@ def _watched(steps: Steps) -> Iterator[None]:
     patches = [
         mock.patch.object(CursorWrapper, "execute", steps.before(CursorWrapper.execute)),
         mock.patch.object(CursorWrapper, "executemany", steps.before(CursorWrapper.executemany)),
-        mock.patch.object(BaseDatabaseWrapper, "_commit", steps.around(BaseDatabaseWrapper._commit)),
+        mock.patch.object(
+            BaseDatabaseWrapper,
+            "_commit",
+            steps.around(BaseDatabaseWrapper._commit),  # type: ignore[attr-defined]
+        ),
         mock.patch.object(BaseClient, "_make_api_call", steps.around(BaseClient._make_api_call)),  # type: ignore[attr-defined]
     ]
     for patch in patches:

@@ -6,6 +6,7 @@ import os
 from datetime import timedelta
 
 import pytest
+from django.conf import settings
 from django.utils import timezone
 
 from registry.actions.versions import VersionNotReady, request_verification
@@ -110,7 +111,7 @@ def test_a_store_that_is_away_says_nothing_about_bytes(cast: Cast, monkeypatch: 
         with pytest.raises(storage.StoreUnavailable):
             scrub.verify_blob(sha256(content))
     with monkeypatch.context() as patched:
-        patched.setitem(storage.settings.S3_BUCKETS, "hot", "no-such-bucket")
+        patched.setitem(settings.S3_BUCKETS, "hot", "no-such-bucket")
         with pytest.raises(storage.StoreUnavailable):
             scrub.verify_blob(sha256(content))
     assert blob(content).quarantined_at is None

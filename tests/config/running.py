@@ -77,7 +77,7 @@ class Up:
             file.seek(self.began)
             return file.read().decode()
 
-    def wait_for(self, text: str, seconds: float = 60) -> None:
+    def wait_for(self, text: str, seconds: float = 150) -> None:
         """Return when it has printed something that matches `text`."""
         deadline = time.monotonic() + seconds
         while not re.search(text, self.output()):

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
+import psycopg
 import pytest
 
 from config.embedded import postgres
@@ -77,7 +78,7 @@ def test_its_roles_are_what_they_should_be() -> None:
             assert rows == [(role, True, False, False, False) for role in (APP, OWNER)]
             listens = session.execute("SHOW listen_addresses").fetchone()
             assert listens == ("127.0.0.1",)
-        with postgres.psycopg.connect(server.url(APP)) as session:
+        with psycopg.connect(server.url(APP)) as session:
             assert session.execute("SELECT current_user").fetchone() == (APP,)
         child.kill()
 

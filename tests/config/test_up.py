@@ -23,6 +23,9 @@ from config.embedded.supervisor import serves
 from tests import services
 from tests.config.running import Up, all_gone, clean_environment, within
 
+# On a machine busy with other work each start takes its time.
+pytestmark = pytest.mark.timeout(400)
+
 
 @pytest.fixture
 def folder() -> Iterator[Path]:
@@ -81,13 +84,13 @@ def test_a_life(folder: Path) -> None:
         worker = up.child("celery.* worker ")
         worker.kill()
         up.wait_for(r"worker \| ended with -9; starting it again now")
-        assert within(20, lambda: bool(re.search(r"worker@\S+ ready\.", up.output())))
+        assert within(60, lambda: bool(re.search(r"worker@\S+ ready\.", up.output())))
         assert up.child("celery.* worker ").pid != worker.pid
         # kill -9: nothing remains.
         family = up.family()
         assert len(family) > 8
         up.kill()
-        assert all_gone(family, 8)
+        assert all_gone(family, 15)
     with Up(home) as up:
         up.wait_until_ready()
         assert "password" not in up.output()
@@ -144,7 +147,7 @@ def test_services_given_by_url_are_not_started(folder: Path, fresh_database: str
 
 def test_the_owner_is_asked_for(folder: Path) -> None:
     with Up(folder / "home", environment={"DATABASE_URL": "postgresql://a:b@127.0.0.1:1/c"}) as up:
-        assert up.process.wait(30) == 1
+        assert up.process.wait(90) == 1
         assert "DATABASE_OWNER_URL is not" in up.output()
 
 
@@ -152,7 +155,7 @@ def test_a_port_that_is_taken_is_refused(folder: Path) -> None:
     taken = Up(folder / "home")
     taken.command[-1] = services.at(os.environ["DATABASE_URL"], "").rpartition(":")[2].rstrip("/")
     with taken as up:
-        assert up.process.wait(30) == 1
+        assert up.process.wait(90) == 1
         assert f"Port {taken.command[-1]} is taken" in up.output()
 
 

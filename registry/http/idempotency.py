@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from django.db import connection, transaction
+from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -82,7 +83,8 @@ def _lock(user: User, key: str) -> bool:
 
 
 def _storable(body: Any) -> Any:
-    plain = json.loads(json.dumps(body, default=str))
+    # As it was sent: a replay is the same answer to the letter.
+    plain = json.loads(JSONRenderer().render(body))
     if isinstance(plain, dict):
         return {name: value for name, value in plain.items() if name not in SECRETS}
     return plain

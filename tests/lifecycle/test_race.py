@@ -40,7 +40,8 @@ def approved(cast: Cast) -> Promotion:
 
 @pytest.mark.django_db(transaction=True)
 def test_one_is_applied_and_the_other_void(app_db: psycopg.Connection[Any]) -> None:
-    pairs, rounds = [], []
+    pairs: list[list[Promotion]] = []
+    rounds: list[dict[str, Any]] = []
     for number in range(ROUNDS):
         cast = make_cast()
         pair = [approved(cast), approved(cast)]

@@ -111,7 +111,12 @@ class Story:
     def publish(self) -> None:
         """The bytes: proven, and the same wherever they are pulled."""
         version = self.version(1)
-        self.tell.claim(f"{version['reference']} has the digest {version['digest']}", bool(version["digest"]))
+        found = self.auditor.version(f"{self.model}@{version['digest']}")
+        self.tell.claim(
+            f"{version['digest']} names {version['reference']} and nothing else",
+            found["reference"] == version["reference"],
+            found["reference"],
+        )
         folder = self.project.folder / "pulled"
         self.cast["eve"].pull(version["reference"], folder)
         self.tell.person("eve", f"runs assay pull {version['reference']} and assay verify")
@@ -133,7 +138,7 @@ class Story:
         marks = {"pass": "[green]pass[/]", "fail": "[red]FAIL[/]", "error": "[red]ERROR[/]"}
         for gate in promotion["gates"]:
             verdict = marks.get(gate["verdict"], gate["verdict"])
-            self.tell.shows(f"{verdict}  {gate['gate']:<18} [dim]{gate['sentence']}[/]")
+            self.tell.shows(f"{verdict}  {gate['gate']:<19} [dim]{gate['sentence']}[/]")
         return promotion
 
     def to_production(self, number: int, why: str) -> None:

@@ -40,7 +40,8 @@ class LineageComplete(Gate):
     def evaluate(self, context: Context, given: dict[str, Any]) -> Finding:
         told = completeness(context.version, require=given["require"])
         evidence = {"state": told["state"], "missing": told["missing"]}
-        if told["state"] == State.COMPLETE or (told["state"] == State.UNKNOWN and given["accept_unknown"]):
+        unseen = told["state"] == State.UNKNOWN and not told["missing"]
+        if told["state"] == State.COMPLETE or (unseen and given["accept_unknown"]):
             return Finding(
                 Verdict.PASS, "The run, its code, its data and its environment are recorded.", evidence
             )

@@ -15,17 +15,20 @@ import django
 from config.environment import load_run_file
 from tests.console.browsing import Browser, chromium
 
+load_run_file()
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
+django.setup()
+
+from tests.console.scene import make_scene  # noqa: E402 - models need Django set up
+
 WIDTHS = {"": (1280, 800), "-narrow": (390, 844)}
 
 
 def main(folder: Path, url: str) -> int:
     """Write the pictures; returns how many complaints the pages had."""
-    load_run_file()
-    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
-    django.setup()
-    from tests.console.scene import make_scene  # noqa: PLC0415 - models need Django set up
-
-    scene = make_scene(os.environ.get("SCENE_SUFFIX", f"-{secrets.token_hex(2)}"), log_in=("cora", "ada", "mallory"))
+    scene = make_scene(
+        os.environ.get("SCENE_SUFFIX", f"-{secrets.token_hex(2)}"), log_in=("cora", "ada", "mallory")
+    )
     folder.mkdir(parents=True, exist_ok=True)
     room, model = scene.namespace.name, "card-scorer"
     visits = {

@@ -16,7 +16,7 @@ PIP_INSTALL = $(BIN)/python -m pip install -qq --progress-bar off $(if $(wildcar
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help venv demo up test check lint format types contracts migrations locks lock clean wheelhouse
+.PHONY: help venv demo up test test-browser check lint format types contracts migrations locks lock clean wheelhouse
 
 help: ## list the targets
 	@grep -hE '^[a-zA-Z_%-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([^:]+):.*## /\1|/' | awk -F'|' '{ printf "  make %-16s %s\n", $$1, $$2 }'
@@ -39,9 +39,12 @@ up: $(INSTALLED) ## run Assay here: Postgres, Valkey, S3, web, worker, beat (Ctr
 	@$(BIN)/python manage.py up
 
 test: $(INSTALLED) ## the test suite, on real services (options: PYTEST_ARGS='-n 2 -k promotion')
-	@$(BIN)/python -m pytest $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest -m "not browser" $(PYTEST_ARGS)
 
-check: lint types contracts migrations locks test ## everything that must hold before a change is merged
+test-browser: $(INSTALLED) ## the pages, driven in a chromium that is on the PATH
+	@$(BIN)/python -m pytest -m browser $(PYTEST_ARGS)
+
+check: lint types contracts migrations locks test test-browser ## everything that must hold before a change is merged
 
 lint: $(INSTALLED) ## format and lint, changing nothing
 	@$(BIN)/ruff format --check .

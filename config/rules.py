@@ -170,7 +170,8 @@ ADMIN_RULES: dict[str, AdminRule] = {
         },
     ),
     "registry.ModelVersion": AdminRule(
-        "what a version is does not change; its stage is moved by promotions", {"open_page": Holds(P.NAMESPACE_READ)}
+        "what a version is does not change; its stage is moved by promotions, its bytes are brought back here",
+        {"open_page": Holds(P.NAMESPACE_READ), "restore": Holds(P.VERSION_RESTORE)},
     ),
     "lineage.Run": AdminRule("what was executed is history"),
     "lineage.Dataset": AdminRule("what was read is history"),
@@ -182,7 +183,12 @@ ADMIN_RULES: dict[str, AdminRule] = {
         "a published revision never changes; another one can be published", {"publish": Holds(P.POLICY_EDIT)}
     ),
     "lifecycle.RetentionPolicy": AdminRule(
-        "one a namespace, edited by an action", {"edit": Holds(P.RETENTION_EDIT)}
+        "one a namespace, set by an action; a run does what the page listed",
+        {
+            "set_policy": Holds(P.RETENTION_EDIT),
+            "edit": Holds(P.RETENTION_EDIT),
+            "run_now": Holds(P.RETENTION_EDIT),
+        },
     ),
     "lifecycle.TierMove": AdminRule("what was moved is history"),
     "lifecycle.LegalHold": AdminRule("holds are history"),

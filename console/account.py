@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 from uuid import UUID
 
 from django import forms
@@ -36,8 +37,8 @@ class TokenForm(forms.Form):
         min_value=1, max_value=LONGEST_TOKEN_DAYS, initial=TOKEN_DAYS, label="Days until it expires"
     )
 
-    def __init__(self, *args: object, principal: Principal, **kwargs: object) -> None:
-        super().__init__(*args, label_suffix="", **kwargs)  # type: ignore[arg-type]
+    def __init__(self, data: Any = None, *, principal: Principal) -> None:
+        super().__init__(data, label_suffix="")
         mine = namespaces_where(principal, Permission.NAMESPACE_READ)
         namespace = self.fields["namespace"]
         if isinstance(namespace, forms.ModelChoiceField):

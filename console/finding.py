@@ -34,7 +34,7 @@ _GRAMMAR = re.compile(r"[=<>~()]|\bin\b")
 
 def find(query: str, order_by: str, principal: Principal) -> Found:
     """The first versions that match and that the reader may see: `stage = production`, or a piece of a name."""
-    rows = VERSION_ROWS.visible_to(principal).filter(model__deleted_at=None)
+    rows: Any = VERSION_ROWS.visible_to(principal).filter(model__deleted_at=None)
     try:
         order = parse_order(order_by or "-created_at")
         asked = query if _GRAMMAR.search(query) else f"name ~ {json.dumps(query)}"

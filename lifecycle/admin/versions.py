@@ -11,14 +11,15 @@ from django.urls import reverse
 from django.utils.html import format_html
 from unfold.decorators import display
 
+from lifecycle.actions.retention import restore_version
 from lifecycle.admin.catalog import STAGE_COLOURS
 from lifecycle.dossier import versions as facts
 from lifecycle.models import CheckReport, Promotion
-from registry.admin.acting import page_action
+from registry.admin.acting import ActPage, ReasonForm, page_action
 from registry.admin.journal import pretty
 from registry.admin.scoped import ReadOnlyInline, ScopedAdmin
 from registry.http.authentication import principal_of
-from registry.models import Evaluation, Event, ModelVersion, StageChange
+from registry.models import Artifact, Evaluation, Event, ModelVersion, StageChange
 
 
 class EvaluationInline(ReadOnlyInline):
@@ -93,7 +94,7 @@ class ModelVersionAdmin(ScopedAdmin):
         "events",
     )  # fmt: skip
     inlines = (EvaluationInline, PromotionInline, CheckInline, StageChangeInline)
-    actions_detail = ("open_page",)
+    actions_detail = ("open_page", "restore")
     to_namespace = "model.namespace"
 
     def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
@@ -111,7 +112,7 @@ class ModelVersionAdmin(ScopedAdmin):
 
     @display(description="stage", label=STAGE_COLOURS, ordering="stage")
     def told_stage(self, row: ModelVersion) -> str:
-        return row.stage
+        return str(row.stage)
 
     @display(
         description="status", ordering="status",
@@ -160,3 +161,27 @@ class ModelVersionAdmin(ScopedAdmin):
         return HttpResponseRedirect(
             reverse("version-page", args=[model.namespace.name, model.name, row.number])
         )
+
+    def offers(self, request: HttpRequest, action: str, row: Any) -> bool:
+        if (
+            action == "restore"
+            and not Artifact.objects.filter(manifest=row.manifest_id, blob__tier="cold").exists()
+        ):
+            return False
+        return super().offers(request, action, row)
+
+    @page_action(description="Restore", icon="local_fire_department")
+    def restore(self, request: HttpRequest, row: ModelVersion) -> HttpResponse:
+        def act(given: dict[str, Any]) -> str:
+            count = restore_version(version=row, reason=given["reason"], by=principal_of(request))
+            return f"{count} file{'' if count == 1 else 's'} on the way back from the cold location."
+
+        return ActPage(
+            title=f"Restore {row.reference}",
+            sentence="Its bytes are brought back from the cold location, and verified there and here.",
+            consequences=("It can be downloaded once every file is back.",),
+            button="Restore",
+            back=reverse("admin:registry_modelversion_change", args=[row.pk]),
+            form_class=ReasonForm,
+            act=act,
+        ).respond(request)

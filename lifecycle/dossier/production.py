@@ -29,6 +29,10 @@ def production_of(model: RegisteredModel) -> Production | None:
     promotion = None
     if entered and entered.promotion_id:
         promotion = Promotion.objects.select_related("requested_by").get(pk=entered.promotion_id)
-    approvals = Approval.objects.filter(promotion=promotion, verdict="approve") if promotion else []
-    names = [a.by.get_username() for a in approvals.select_related("by").order_by("pk")] if promotion else []
+    given = (
+        Approval.objects.filter(promotion=promotion, verdict="approve")
+        if promotion
+        else Approval.objects.none()
+    )
+    names = [a.by.get_username() for a in given.select_related("by").order_by("pk")]
     return Production(version, entered.at if entered else None, promotion, names)

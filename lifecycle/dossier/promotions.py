@@ -60,7 +60,7 @@ class Dossier:
     @property
     def approvals_missing(self) -> int:
         given = sum(1 for a in self.told["approvals"] if a["verdict"] == "approve")
-        return max(0, self.told["approvals_required"] - given)
+        return max(0, int(self.told["approvals_required"]) - given)
 
 
 def dossier(promotion_id: Any, principal: Principal) -> Dossier:
@@ -70,7 +70,9 @@ def dossier(promotion_id: Any, principal: Principal) -> Dossier:
     incumbent = _beside(promotion)
     theirs = measurements(incumbent) if incumbent else []
     told = promotion_json(promotion)
-    changed = explain(incumbent, version, principal) if incumbent else {"differences": [], "sentence": ""}
+    changed: dict[str, Any] = {"differences": [], "sentence": ""}
+    if incumbent:
+        changed = explain(incumbent, version, principal)
     return Dossier(
         promotion=promotion,
         told=told,

@@ -55,7 +55,9 @@ class NamespaceAdmin(ScopedAdmin):
     def get_queryset(self, request: HttpRequest) -> models.QuerySet[Any]:
         people = models.Count("role_groups__group__user", distinct=True)
         made = models.Count("models", distinct=True)
-        return super().get_queryset(request).annotate(people=people, model_count=made)
+        rows: models.QuerySet[Any] = super().get_queryset(request)
+        counted: models.QuerySet[Any] = rows.annotate(people=people, model_count=made)
+        return counted
 
     def scope(self, rows: models.QuerySet[Any], principal: Principal) -> models.QuerySet[Any]:
         return rows.filter(pk__in=namespaces_where(principal, Permission.NAMESPACE_READ))

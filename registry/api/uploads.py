@@ -101,7 +101,7 @@ class NamespaceUploads(Endpoint):
 
 
 class UploadEndpoint(Endpoint):
-    """One upload. Its calls move bytes: repeating them does no harm, so they take no Idempotency-Key."""
+    """One upload. Calls that move bytes may be repeated as they are, without an Idempotency-Key."""
 
     noun = (Upload.objects.select_related("namespace"), "upload")
     repeatable = True
@@ -172,6 +172,8 @@ class UploadContent(UploadEndpoint):
 
 class UploadAbort(UploadEndpoint):
     """Giving an upload up."""
+
+    repeatable = False
 
     @extend_schema(request=None, responses=OpenApiTypes.OBJECT)
     def post(self, request: Request, id: str) -> Response:

@@ -65,13 +65,11 @@ class AdminRule:
 
     The admin's own add, change and delete pages are nobody's, for every model: what can be done is an action,
     a page of its own that ends in one domain call, and `actions` says by whom (in the row's namespace; without
-    a row, in any). `superuser`: the pages are the platform's administrators' alone. A model without a rule has
-    no pages.
+    a row, in any). A model without a rule has no pages.
     """
 
     why: str
     actions: Mapping[str, Holds | SignedInOnly | Superuser] = field(default_factory=dict)
-    superuser: bool = False
 
 
 @functools.cache

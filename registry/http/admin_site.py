@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any, cast
 
 from django.contrib import admin
 from django.contrib.auth.forms import AuthenticationForm as AnybodyActive
+from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import URLPattern, path
 from unfold.forms import AuthenticationForm
 from unfold.sites import UnfoldAdminSite
 
+from registry.http.access import rule_for
 from registry.models import RoleGroup
 
 View = Callable[..., HttpResponse]
@@ -51,8 +54,15 @@ class Site(UnfoldAdminSite):
         return redirect("admin:desk")
 
     def add_page(self, route: str, view: View, name: str) -> None:
-        """Put a page of ours at `/admin/<route>`, as `admin:<name>`."""
-        self.pages.append((route, view, name))
+        """Put a page of ours at `/admin/<route>`, as `admin:<name>`. A method without a rule is refused."""
+
+        @functools.wraps(view)
+        def ruled(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+            if rule_for(request) is None:
+                raise PermissionDenied
+            return view(request, *args, **kwargs)
+
+        self.pages.append((route, ruled, name))
 
     def extra_urls(self) -> list[URLPattern]:
         return [path(route, self.admin_view(view), name=name) for route, view, name in self.pages]

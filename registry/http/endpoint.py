@@ -75,6 +75,8 @@ class Endpoint(APIView):
         if method in UNSAFE and handler is not None and not self.repeatable:
 
             def made_once(drf_request: Request, *a: Any, **k: Any) -> Response:
+                # A body that cannot be read is refused, whether this call wants one or not.
+                _ = drf_request.data
                 return once(drf_request, self.principal.account, lambda: handler(drf_request, *a, **k))
 
             setattr(self, method.lower(), made_once)

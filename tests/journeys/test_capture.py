@@ -49,6 +49,21 @@ if __name__ == "__main__":
 """
 
 
+INSIDE = """
+import sys
+import assay
+
+with assay.run(namespace=sys.argv[1].partition("/")[0], name="inside") as run:
+    rows = open("data/train.csv").read()
+    with open("data/model.onnx", "wb") as file:
+        file.write(b"\\x08\\x07" + rows.encode())
+    with open("data/scores.csv", "w") as file:
+        file.write("1")
+    run.log_output("scores", "data/scores.csv")
+    assert run.log_model("data/model.onnx", sys.argv[1])["status"] == "ready"
+"""
+
+
 class Desk:
     """Ben's work tree, and his token in his environment."""
 
@@ -197,6 +212,27 @@ def test_a_failure_is_recorded_and_no_secret_leaves(
     assert (failed["name"], failed["failure"]) == ("broken", "ValueError: password=[redacted]")
     assert len(found) == 2
     assert "c4n4ry" not in json.dumps(found)
+
+
+def test_a_model_registered_inside_a_run(
+    desk: Desk, ben: assay.Client, model: str, runs: Callable[[], list[dict[str, Any]]]
+) -> None:
+    """Sending it is our own network and our own reading, not the training's."""
+    (desk.root / "more.py").write_text(INSIDE)
+    desk.do("git", "add", "-A")
+    desk.do("git", "-c", "user.name=ben", "-c", "user.email=ben@example.com", "commit", "-qm", "more")
+    printed = desk.do(sys.executable, "more.py", model)
+    (run,) = runs()
+    assert run["capture"] == {"state": "complete", "notes": []}
+    assert {use["name"]: use["role"] for use in run["datasets"]} == {
+        "data/train.csv": "input",
+        "scores": "output",
+    }
+    version = ben.version(f"{model}:1")
+    assert (version["format"], version["run"]) == ("onnx", run["id"])
+    assert version["completeness"]["state"] == "complete", "told again when the run ended"
+    assert f"registered {model}:1" in printed
+    assert "finished" in printed
 
 
 def test_a_stranger_is_refused_before_the_training(desk: Desk, live: Live, cast: Cast, model: str) -> None:

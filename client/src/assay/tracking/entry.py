@@ -68,8 +68,12 @@ def not_in_git(entry: Entry, repository: Repository) -> Iterator[str]:
     files = {getattr(module, "__file__", None) for module in list(sys.modules.values())}
     if entry.file is not None:
         files.add(str(entry.file))
+    folders: dict[str, str] = {}
     for file in sorted(file for file in files if isinstance(file, str)):
-        real = os.path.realpath(file)
+        folder, name = os.path.split(file)
+        if folder not in folders:
+            folders[folder] = os.path.realpath(folder)
+        real = os.path.join(folders[folder], name)
         inside = real[len(root) :]
         if real.startswith(root) and not _NOT_PROJECT.search(inside) and inside not in repository.tracked:
             yield inside

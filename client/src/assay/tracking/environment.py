@@ -33,9 +33,10 @@ def packages() -> dict[str, str]:
     """Installed distributions by their normalised name. The first on the path is the one that is imported."""
     found: dict[str, str] = {}
     for distribution in importlib.metadata.distributions():
-        name = distribution.metadata["Name"]
+        described = distribution.metadata  # parsed anew each time that it is asked for
+        name = described["Name"]
         if name:
-            found.setdefault(re.sub(r"[-_.]+", "-", name).lower(), distribution.version)
+            found.setdefault(re.sub(r"[-_.]+", "-", name).lower(), described["Version"] or "")
     return dict(sorted(found.items()))
 
 

@@ -134,14 +134,13 @@ ADMIN_RULES: dict[str, AdminRule] = {
         },
     ),
     "registry.User": AdminRule(
-        "accounts are the platform's; none is deleted, because what it did stays its own",
+        "members see each other's names; accounts are the platform's, and none is deleted: what it did stays its own",
         {
             "new_person": _IN_PERSON,
             "new_password": _IN_PERSON,
             "activate": _IN_PERSON,
             "deactivate": _IN_PERSON,
         },
-        superuser=True,
     ),
     "registry.ServiceToken": AdminRule(
         "one's own tokens and those of one's service accounts; the secret is nowhere, only revoking is left",

@@ -16,8 +16,6 @@ def _item(title: str, icon: str, name: str, **more: Any) -> dict[str, Any]:
     return {"title": title, "icon": icon, "link": reverse_lazy(f"admin:{name}"), **more}
 
 
-_ADMINISTRATORS = {"permission": "registry.admin.scoped.is_administrator"}
-
 UNFOLD: dict[str, Any] = {
     "SITE_TITLE": "Assay",
     "SITE_HEADER": "Assay",
@@ -65,7 +63,7 @@ UNFOLD: dict[str, Any] = {
             _group(
                 "People",
                 _item("Namespaces", "workspaces", "registry_namespace_changelist"),
-                _item("Users", "group", "registry_user_changelist", **_ADMINISTRATORS),
+                _item("Users", "group", "registry_user_changelist"),
                 _item("Tokens", "key", "registry_servicetoken_changelist"),
             ),
         ],

@@ -16,9 +16,11 @@ from unfold.widgets import UnfoldAdminTextInputWidget
 from registry.actions.accounts import create_person, reset_password, set_active
 from registry.actions.people import revoke_token
 from registry.admin.acting import ActPage, page_action
-from registry.admin.scoped import ScopedAdmin
+from registry.admin.scoped import ScopedAdmin, is_administrator
 from registry.http.authentication import principal_of
 from registry.models import Principal, ServiceToken, User
+from registry.models.visibility import namespaces_where
+from registry.roles import Permission
 
 # Groups are how roles are kept: they are seen and changed as roles, on the namespace's page.
 if admin.site.is_registered(Group):
@@ -36,7 +38,7 @@ class UserAdmin(ScopedAdmin):
     list_display = ("username", "kind", "owner", "is_active", "is_superuser", "last_login", "date_joined")
     list_filter = ("is_active", "is_service", "is_superuser")
     list_select_related = ("owner",)
-    search_fields = ("username", "first_name", "last_name", "email")
+    search_fields = ("username", "first_name", "last_name")
     ordering = ("username",)
     fields = (
         "username", "first_name", "last_name", "email", "is_service", "owner", "is_active", "is_superuser",
@@ -45,6 +47,21 @@ class UserAdmin(ScopedAdmin):
     readonly_fields = fields
     actions_list = ("new_person",)
     actions_detail = ("new_password", "deactivate", "activate")
+
+    # What the members of a namespace see of each other.
+    told_to_members = ("username", "first_name", "last_name", "is_service", "owner", "is_active")
+
+    def scope(self, rows: models.QuerySet[Any], principal: Principal) -> models.QuerySet[Any]:
+        """Oneself, and who holds a role where one does."""
+        shared = namespaces_where(principal, Permission.NAMESPACE_READ)
+        mine = models.Q(pk=principal.account.pk) | models.Q(groups__rolegroup__namespace__in=shared)
+        return rows.filter(mine).distinct()
+
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        return self.fields if is_administrator(request) else self.told_to_members
+
+    def get_list_display(self, request: HttpRequest) -> Any:
+        return self.list_display if is_administrator(request) else ("username", "kind", "owner", "is_active")
 
     def namespace_of(self, row: Any) -> None:
         return None

@@ -319,7 +319,7 @@ def test_the_admin_is_entered_by_those_with_a_role(scene: Scene) -> None:
         url = reverse(name)
         assert Client().get(url).status_code == 302, (name, rule)
         assert session(outsider).get(url).status_code == 302, name
-        assert session(scene.cast.user("vera")).get(url).status_code == 200, name
+        assert session(scene.cast.user("vera")).get(url, follow=True).status_code == 200, name
 
 
 def test_roles_of_the_cast_are_those_of_the_product() -> None:

@@ -50,7 +50,7 @@ class Scene:
 
     def measure(self, version: ModelVersion, **metrics: float) -> None:
         """ci measures it once more on the held-out data."""
-        _Maker(self.namespace, self.people).measure(version, **metrics)
+        _Maker(self.namespace, self.people).measure(version, slice_="", **metrics)
 
 
 def digest_of(words: str) -> str:

@@ -108,7 +108,7 @@ def test_every_action_has_a_rule_and_every_rule_an_action(label: str) -> None:
 def test_a_model_without_a_rule_has_no_pages(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     client = signed_in(administrator())
     assert client.get(page("registry.Event", "changelist")).status_code == 200
-    monkeypatch.delitem(admin_rules(), "registry.Event")  # type: ignore[misc]
+    monkeypatch.delitem(admin_rules(), "registry.Event")
     assert client.get(page("registry.Event", "changelist")).status_code == 403
 
 

@@ -47,12 +47,8 @@ class PolicyAdmin(ScopedAdmin):
     list_select_related = ("namespace", "model__namespace", "created_by")
     search_fields = ("namespace__name", "model__name")
     ordering = ("-published_at", "-pk")
-    fields = (
-        ("where", "target", "revision"), "gates_told", "approvals_asked", ("created_by", "published_at"),
-    )  # fmt: skip
-    readonly_fields = (
-        "where", "target", "revision", "gates_told", "approvals_asked", "created_by", "published_at",
-    )  # fmt: skip
+    fields = ("where", "target", "revision", "gates_told", "approvals_asked", "created_by", "published_at")
+    readonly_fields = fields
     actions_detail = ("publish",)
 
     @display(description="for", ordering="namespace__name")

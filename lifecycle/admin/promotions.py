@@ -44,13 +44,10 @@ class PromotionAdmin(ScopedAdmin):
     search_fields = ("version__model__name", "version__model__namespace__name", "requested_by__username")
     ordering = ("-requested_at", "-pk")
     fields = (
-        ("version", "target", "kind"), ("told_state", "outcome"), "reason", "gates",
-        ("requested_by", "requested_at"), ("expires_at", "decided_at"), ("replaces", "binding"),
-    )  # fmt: skip
-    readonly_fields = (
         "version", "target", "kind", "told_state", "outcome", "reason", "gates", "requested_by", "requested_at",
         "expires_at", "decided_at", "replaces", "binding",
     )  # fmt: skip
+    readonly_fields = fields
     inlines = (ApprovalInline,)
     actions_detail = ("open_on_desk", "withdraw")
     to_namespace = "version.model.namespace"

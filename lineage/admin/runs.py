@@ -66,8 +66,15 @@ class RunAdmin(ScopedAdmin):
             None,
             {
                 "fields": (
-                    ("told_name", "experiment", "told_status"), ("started_at", "ended_at", "created_by"),
-                    "entry_point", "told_command", "failure",
+                    "told_name",
+                    "experiment",
+                    "told_status",
+                    "started_at",
+                    "ended_at",
+                    "created_by",
+                    "entry_point",
+                    "told_command",
+                    "failure",
                 )
             },
         ),

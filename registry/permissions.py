@@ -54,9 +54,9 @@ def visible(rows: ScopedQuerySet[Any], principal: Principal, what: str, **lookup
 
 def visible_namespace(principal: Principal, name: str) -> Namespace:
     """The namespace of that name. Raises NotVisible when it is not there or not for this caller."""
-    found = Namespace.objects.filter(
-        name=name, pk__in=namespaces_where(principal, Permission.NAMESPACE_READ)
-    ).first()
+    mine = namespaces_where(principal, Permission.NAMESPACE_READ)
+    # No name holds NUL, which the database would not even compare.
+    found = None if "\x00" in name else Namespace.objects.filter(name=name, pk__in=mine).first()
     if found is None:
         raise NotVisible(f"There is no namespace {name} that you can see.")
     return found

@@ -36,9 +36,9 @@ class Policy(models.Model):
     target = models.CharField(max_length=11, choices=TARGETS)
     revision = models.PositiveIntegerField()
     state = models.CharField(max_length=9, choices=State.choices, default=State.DRAFT)
-    # [{"gate": name, "parameters": {...}}]
+    # A list of gates, each its name and its parameters.
     gates = models.JSONField(default=list)
-    # {"count": n}
+    # How many people must approve: {"count": n}.
     approvals = models.JSONField(default=dict)
     created_by = models.ForeignKey(User, null=True, on_delete=models.PROTECT, related_name="+")
     created_at = models.DateTimeField(auto_now_add=True)
@@ -87,9 +87,9 @@ class Satisfied(Always):
     name = "satisfied"
     when = pgtrigger.Before
     operation = pgtrigger.Update
-    declare: ClassVar = [("unmet", "text"), ("given", "integer"), ("asked", "integer"), ("maker", "uuid")]
+    declare = [("unmet", "text"), ("given", "integer"), ("asked", "integer"), ("maker", "uuid")]
 
-    def get_func(self, model: type[models.Model]) -> str:
+    def get_func(self, model: models.Model) -> str:
         return f"""
             IF NEW.state <> 'applied' OR OLD.state = 'applied' THEN RETURN NEW; END IF;
             IF NEW.kind = 'rollback' THEN
@@ -213,7 +213,7 @@ class PromotionRequired(Always):
     when = pgtrigger.Before
     operation = pgtrigger.Update
 
-    def get_func(self, model: type[models.Model]) -> str:
+    def get_func(self, model: models.Model) -> str:
         return f"""
             IF OLD.stage = NEW.stage THEN RETURN NEW; END IF;
             IF NEW.stage IN ('staging', 'production') AND (NEW.status <> 'ready' OR NOT EXISTS (
@@ -271,9 +271,9 @@ class ApprovalByAnother(Always):
     name = "approval_by_another"
     when = pgtrigger.Before
     operation = pgtrigger.Insert
-    declare: ClassVar = [("asked", "record")]
+    declare = [("asked", "record")]
 
-    def get_func(self, model: type[models.Model]) -> str:
+    def get_func(self, model: models.Model) -> str:
         return f"""
             SELECT p.state, p.requested_by_id, p.binding, v.created_by_id AS maker INTO asked
                 FROM lifecycle_promotion p JOIN registry_modelversion v ON v.id = p.version_id

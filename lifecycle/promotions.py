@@ -230,8 +230,9 @@ def settle(*, promotion_id: Any, now: datetime | None = None) -> Promotion:
         keep(context, found)
         verdicts = {finding.verdict for _, finding in found.values()}
         if verdicts & {Verdict.FAIL, Verdict.ERROR}:
-            failed = [k for k, (_, f) in found.items() if f.verdict in (Verdict.FAIL, Verdict.ERROR)]
-            end(promotion, State.GATES_FAILED, f"refused by {', '.join(failed)}", by=SYSTEM, now=now)
+            said = [f.sentence for _, f in found.values() if f.verdict in (Verdict.FAIL, Verdict.ERROR)]
+            outcome = f"{len(said)} of {len(found)} gates refused: {' '.join(said)}"
+            end(promotion, State.GATES_FAILED, outcome, by=SYSTEM, now=now)
         elif Verdict.PENDING not in verdicts:
             promotion.binding = binding_of(context, found)
             promotion.replaces = context.incumbent if promotion.target == Stage.PRODUCTION else None

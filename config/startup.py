@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from django.conf import settings
 from django.db import OperationalError, connection
+from django.utils.module_loading import import_string
 
 _POWER = """
 SELECT rolsuper, pg_has_role(current_user, datdba, 'MEMBER')
@@ -37,3 +39,12 @@ def refuse_powerful_role() -> None:
             f"Assay does not serve: the database role of DATABASE_URL {power}. "
             "It must name the runtime role (see manage.py doctor)."
         )
+
+
+def refuse_unreadable_allowlist() -> None:
+    """End the process when ASSAY_WEBHOOK_HOSTS cannot be read, naming the entry that means nothing."""
+    try:
+        # By name: it needs models, which are not loaded yet when this module is.
+        import_string("registry.journal.egress.Allowlist").parse(settings.WEBHOOK_HOSTS)
+    except ValueError as wrong:
+        raise SystemExit(f"Assay does not serve: {wrong}.") from wrong

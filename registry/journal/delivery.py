@@ -58,8 +58,8 @@ def _attempt(delivery: Delivery, now: datetime) -> Outcome:
     try:
         target = parse_url(webhook.url)
         address = vet(target, Allowlist.parse(settings.WEBHOOK_HOSTS))
-    except AddressRefused as refusal:
-        return Outcome(error=refusal.sentence)
+    except (AddressRefused, ValueError) as refusal:
+        return Outcome(error=str(refusal))
     body = payload(delivery.event)
     return post(
         target,

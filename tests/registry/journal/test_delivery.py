@@ -14,6 +14,7 @@ import pytest
 from django.utils import timezone
 from standardwebhooks.webhooks import Webhook as Verifier
 
+from config.startup import refuse_unreadable_allowlist
 from registry.actions.models import create_model
 from registry.actions.webhooks import create_webhook, delete_webhook, edit_webhook, redeliver
 from registry.journal import outbox, posting
@@ -189,6 +190,19 @@ def test_an_address_that_left_the_list_is_not_dialled(
     assert outcome is not None
     assert "ASSAY_WEBHOOK_HOSTS" in outcome.error
     assert receiver.heard == []
+
+
+def test_an_allowlist_that_cannot_be_read_sends_nothing_and_says_so(
+    cast: Cast, hook: Webhook, receiver: Receiver, settings: Any
+) -> None:
+    row = planned(cast)
+    settings.WEBHOOK_HOSTS = ["not a host"]
+    outcome = deliver(row.pk)
+    assert outcome is not None
+    assert "'not a host' is no host" in outcome.error
+    assert receiver.heard == []
+    with pytest.raises(SystemExit, match="Assay does not serve: ASSAY_WEBHOOK_HOSTS: 'not a host'"):
+        refuse_unreadable_allowlist()
 
 
 def target(receiver: Receiver) -> Target:

@@ -20,8 +20,10 @@ DAMAGED_SHARE = 0.6
 class Project:
     """A repository with the training script; `data/train.csv` and `data/held_out.csv` are not in Git."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, seed: int) -> None:
         self.folder = folder
+        # Another one each time: equal models are equal bytes, and those are stored, shared and kept once.
+        self.seed = seed
         self.data = folder / "data"
         self.training = self.data / "train.csv"
         self.held_out = self.data / "held_out.csv"
@@ -61,7 +63,7 @@ class Project:
         }
         environment.pop("ASSAY_SETTINGS", None)
         done = subprocess.run(
-            [sys.executable, "train.py", "--kind", kind],
+            [sys.executable, "train.py", "--kind", kind, "--seed", str(self.seed)],
             cwd=self.folder,
             env=environment,
             check=True,

@@ -51,7 +51,7 @@ def _play(tell: Teller, stack: Stack, folder: Path, pipeline_port: int) -> int:
     stack.start_processes()
     tell.console.print(f"[dim]Everything runs after {tell.elapsed():.1f} s at {stack.url}.[/]")
     cast = Cast(stack, f"demo-{secrets.token_hex(3)}")
-    project = Project(folder / "digits")
+    project = Project(folder / "digits", seed=secrets.randbelow(1_000_000))
     secret_file = folder / "webhook.secret"
     pipeline = PipelineProcess(cast, pipeline_port, project.held_out, secret_file)
     try:

@@ -53,7 +53,9 @@ class Story:
 
     def train(self, kind: str, number: int, what: str) -> Any:
         """ben trains; the run and the version are captured; CI evaluates."""
-        self.tell.person("ben", f"runs python train.py --kind {kind}   [dim]({what})[/]")
+        self.tell.person(
+            "ben", f"runs python train.py --kind {kind} --seed {self.project.seed}   [dim]({what})[/]"
+        )
         printed = self.project.train(
             kind, url=self.cast.stack.url, token=self.cast.tokens["ben"], model=self.model
         )

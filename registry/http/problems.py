@@ -42,6 +42,7 @@ CONSTRAINTS: dict[str, tuple[str, str]] = {
     "one_webhook_per_name": ("name-taken", "The namespace has a webhook of this name already."),
     "alias_is_not_reserved": ("reserved-name", "`latest` and `v<digits>` cannot be aliases."),
     "metric_is_finite": ("metric-not-finite", "A metric is a finite number: NaN and infinity are refused."),
+    "one_move_at_a_time": ("bytes-on-the-move", "These bytes are being moved already; try again in a while."),
     "one_value_per_parameter": ("parameter-is-written", "A parameter is written once, with one value."),
 }
 

@@ -11,6 +11,7 @@ from registry.artifacts import storage
 from registry.artifacts.manifests import Entry, manifest_digest, oms_digest
 from registry.artifacts.publish import publish
 from registry.models import Artifact, Blob, ModelVersion, Upload, UploadFile
+from registry.tasks import publish_version
 from tests.cast import Cast
 from tests.registry.artifacts.sending import (
     again,
@@ -263,3 +264,15 @@ def test_one_upload_registered_twice_makes_two_versions_of_one_manifest(cast: Ca
     publish(second.pk)
     assert again(first).manifest_id == again(second).manifest_id
     assert {again(first).status, again(second).status} == {"ready"}
+
+
+def test_a_store_that_is_away_fails_nothing(cast: Cast) -> None:
+    content = os.urandom(500)
+    version = register(cast, send(cast, {"model.bin": content}))
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("django.conf.settings.S3_ENDPOINT_URL", "http://127.0.0.1:9")
+        publish_version(version_id=str(version.pk))
+    version = again(version)
+    assert (version.status, version.claimed_at, version.claims) == ("verifying", None, 1)
+    publish_version(version_id=str(version.pk))
+    assert again(version).status == "ready"

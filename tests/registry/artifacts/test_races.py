@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 
 from registry.artifacts import storage
 from registry.artifacts.publish import publish
+from registry.artifacts.quarantine import lock_content
 from registry.models import Event, ModelVersion
 from tests.cast import Cast
 from tests.registry.artifacts.sending import again, begin, events, register, sha256, sign, staged, stored
@@ -76,6 +78,33 @@ def test_a_worker_that_comes_back_late_changes_nothing(cast: Cast) -> None:
     at_once([version] * 4, without_lease)
     assert again(version).status == "ready"
     assert Event.objects.filter(type="version.ready", subject_id=str(version.pk)).count() == 1
+
+
+def test_content_is_made_by_one_at_a_time(cast: Cast) -> None:
+    """Stores are not asked to decide: whoever holds the lock on a digest writes its object."""
+    content = os.urandom(1000)
+    version = register(cast, staged(cast, {"model.bin": content}))
+    locked, release = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with transaction.atomic():
+            lock_content(sha256(content))
+            locked.set()
+            release.wait(timeout=30)
+
+    def work() -> None:
+        locked.wait(timeout=30)
+        publish(version.pk)
+
+    def watch() -> None:
+        locked.wait(timeout=30)
+        time.sleep(0.5)
+        held_back = stored(content) is None and again(version).status == "verifying"
+        release.set()
+        assert held_back
+
+    at_once([hold, work, watch], lambda act: act())
+    assert again(version).status == "ready"
 
 
 def test_addresses_asked_for_at_once_are_for_one_multipart_upload(cast: Cast) -> None:

@@ -5,7 +5,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
-PYTEST_ARGS ?=
+# Two processes, each with its own database, broker and corner of the store.
+PYTEST_ARGS ?= -n 2
 # What mypy and the import contract read.
 TYPED := config registry lineage lifecycle protocols console tests manage.py client/src
 
@@ -38,11 +39,11 @@ demo: $(INSTALLED) ## train, publish, gate, approve, promote, trace, roll back, 
 up: $(INSTALLED) ## run Assay here: Postgres, Valkey, S3, web, worker, beat (Ctrl-C stops all)
 	@$(BIN)/python manage.py up
 
-test: $(INSTALLED) ## the test suite, on real services (options: PYTEST_ARGS='-n 2 -k promotion')
+test: $(INSTALLED) ## the test suite, on real services, in two processes (options: PYTEST_ARGS='-n 0 -k promotion')
 	@$(BIN)/python -m pytest -m "not browser" $(PYTEST_ARGS)
 
 test-browser: $(INSTALLED) ## the pages, driven in a chromium that is on the PATH
-	@$(BIN)/python -m pytest -m browser $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest -m browser
 
 check: lint types contracts migrations locks test test-browser ## everything that must hold before a change is merged
 

@@ -52,9 +52,9 @@ def test_rejecting_needs_a_reason(cast: Cast) -> None:
 
 def test_a_repeated_key_decides_once(cast: Cast) -> None:
     promotion = promotion_at(cast, "awaiting_approval")
-    call = {"path": f"/api/v1/promotions/{promotion.pk}/approve", "data": {}, "HTTP_IDEMPOTENCY_KEY": "one"}
+    there = f"/api/v1/promotions/{promotion.pk}/approve"
 
-    first, second = (cast.client("cora").post(**call) for _ in range(2))
+    first, second = (cast.client("cora").post(there, {}, HTTP_IDEMPOTENCY_KEY="one") for _ in range(2))
 
     assert first.json() == second.json()
     assert second["Idempotency-Replayed"] == "true"

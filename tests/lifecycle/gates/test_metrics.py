@@ -70,7 +70,7 @@ def test_the_makers_and_requesters_own_do_not_count_for_production(cast: Cast, w
         ask(cast, version, "metric_at_least", target="staging", metric="accuracy", bound=0.8).verdict
         == "pass"
     )
-    anyone = {"metric": "accuracy", "bound": 0.8, "evaluated_by": "anyone"}
+    anyone: dict[str, Any] = {"metric": "accuracy", "bound": 0.8, "evaluated_by": "anyone"}
     assert ask(cast, version, "metric_at_least", **anyone).verdict == "pass"
 
 
@@ -86,7 +86,12 @@ def test_another_split_slice_or_dataset_is_no_evidence(cast: Cast) -> None:
     version = ready_version(cast)
     evaluate(cast, version, 0.99)
 
-    for other in ({"split": "validation"}, {"slice": "new customers"}, {"dataset": "golden.csv"}):
+    others: list[dict[str, Any]] = [
+        {"split": "validation"},
+        {"slice": "new customers"},
+        {"dataset": "golden.csv"},
+    ]
+    for other in others:
         found = ask(cast, version, "metric_at_least", metric="accuracy", bound=0.8, **other)
         assert found.verdict == "fail", other
     assert ask(cast, version, "metric_at_least", metric="recall", bound=0.1).verdict == "fail"

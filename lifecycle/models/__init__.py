@@ -6,6 +6,7 @@ from lifecycle.models.promotions import (
     GateResult,
     Policy,
     Promotion,
+    StagedChange,
     StagedVersion,
 )
 from lifecycle.models.retention import LegalHold, RetentionPolicy, TierMove
@@ -21,6 +22,7 @@ __all__ = [
     "Policy",
     "Promotion",
     "RetentionPolicy",
+    "StagedChange",
     "StagedVersion",
     "State",
     "TierMove",

@@ -9,7 +9,7 @@ import pgtrigger
 from django.db import models
 
 from lifecycle.models.states import STATE_EDGES, State
-from registry.models import ModelVersion, Namespace, RegisteredModel, Stage, User
+from registry.models import ModelVersion, Namespace, RegisteredModel, Stage, StageChange, User
 from registry.models.immutability import AppendOnlyModel
 from registry.models.leases import Leased
 from registry.models.triggers import Always, AppendOnly, Fixed, LegalEdges, NeverDeleted, refuse
@@ -92,6 +92,17 @@ class Satisfied(Always):
     def get_func(self, model: models.Model) -> str:
         return f"""
             IF NEW.state <> 'applied' OR OLD.state = 'applied' THEN RETURN NEW; END IF;
+            SELECT string_agg(g.gate, ', ') INTO unmet FROM (
+                SELECT coalesce(listed->>'key', listed->>'gate') AS gate
+                    FROM jsonb_array_elements(NEW.policy_snapshot->'gates') AS listed
+                UNION SELECT 'integrity_verified'
+                UNION SELECT 'lineage_complete' WHERE NEW.target = 'production' AND NEW.kind = 'promote'
+            ) g WHERE coalesce((SELECT r.verdict FROM lifecycle_gateresult r
+                WHERE r.promotion_id = NEW.id AND r.key = g.gate ORDER BY r.id DESC LIMIT 1), 'pending')
+                NOT IN ('pass', 'waived');
+            IF unmet IS NOT NULL THEN
+                {refuse("promotion_unsatisfied", "gates are not passed: %", "unmet")}
+            END IF;
             IF NEW.kind = 'rollback' THEN
                 IF NEW.reason = '' OR NOT EXISTS (
                     SELECT 1 FROM registry_stagechange c WHERE c.version_id = NEW.version_id
@@ -100,17 +111,6 @@ class Satisfied(Always):
                             WHERE d.version_id = NEW.version_id AND d.to_stage = 'deprecated'), 0)
                 ) THEN {refuse("promotion_unsatisfied", "not a rollback target")} END IF;
             ELSE
-                SELECT string_agg(g.gate, ', ') INTO unmet FROM (
-                    SELECT coalesce(listed->>'key', listed->>'gate') AS gate
-                        FROM jsonb_array_elements(NEW.policy_snapshot->'gates') AS listed
-                    UNION SELECT 'integrity_verified'
-                    UNION SELECT 'lineage_complete' WHERE NEW.target = 'production'
-                ) g WHERE coalesce((SELECT r.verdict FROM lifecycle_gateresult r
-                    WHERE r.promotion_id = NEW.id AND r.key = g.gate ORDER BY r.id DESC LIMIT 1), 'pending')
-                    NOT IN ('pass', 'waived');
-                IF unmet IS NOT NULL THEN
-                    {refuse("promotion_unsatisfied", "gates are not passed: %", "unmet")}
-                END IF;
                 SELECT created_by_id INTO maker FROM registry_modelversion WHERE id = NEW.version_id;
                 asked := greatest(coalesce((NEW.policy_snapshot->'approvals'->>'count')::integer, 0),
                     CASE WHEN NEW.target = 'production' THEN 1 ELSE 0 END);
@@ -190,7 +190,11 @@ class Promotion(Leased):
                 fields=["version", "target"],
                 condition=models.Q(state__in=["evaluating", "awaiting_approval"]),
                 name="one_open_promotion",
-            )
+            ),
+            models.CheckConstraint(
+                name="rollback_is_to_production",
+                condition=~models.Q(kind="rollback") | models.Q(target="production"),
+            ),
         ]
         indexes: ClassVar = [
             models.Index(fields=["-requested_at", "-id"], name="promotion_newest_first"),
@@ -228,6 +232,36 @@ class PromotionRequired(Always):
             ) THEN {refuse("promotion_required", "production steps down for its successor only")} END IF;
             RETURN NEW;
         """
+
+
+class TrueToTheStage(Always):
+    """History is not made up: a change is written when the version is where it says, and one into staging or
+    production only in the transaction of the promotion that it names. Rollbacks rely on it."""
+
+    name = "true_to_the_stage"
+    when = pgtrigger.Before
+    operation = pgtrigger.Insert
+    declare = [("stood", "text")]
+
+    def get_func(self, model: models.Model) -> str:
+        return f"""
+            SELECT stage INTO stood FROM registry_modelversion WHERE id = NEW.version_id;
+            IF stood IS DISTINCT FROM NEW.to_stage OR (NEW.to_stage IN ('staging', 'production') AND NOT EXISTS (
+                SELECT 1 FROM lifecycle_promotion p WHERE p.id = NEW.promotion_id
+                    AND p.version_id = NEW.version_id AND p.target = NEW.to_stage AND p.state = 'applied'
+                    AND p.applied_xid = pg_current_xact_id()::text::bigint
+            )) THEN {refuse("untrue_stage_change", "the version did not move to % here", "NEW.to_stage")} END IF;
+            RETURN NEW;
+        """
+
+
+class StagedChange(StageChange):
+    """StageChange as the lifecycle guards it."""
+
+    class Meta:
+        proxy = True
+        default_permissions = ()
+        triggers: ClassVar = [TrueToTheStage()]
 
 
 class StagedVersion(ModelVersion):

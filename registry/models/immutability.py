@@ -34,9 +34,9 @@ class SealedModel(models.Model):
 
 def immutable_tables() -> list[str]:
     """Tables on which the runtime role holds neither UPDATE nor DELETE."""
-    return sorted(m._meta.db_table for m in apps.get_models() if getattr(m, "append_only", False))
+    return sorted({m._meta.db_table for m in apps.get_models() if getattr(m, "append_only", False)})
 
 
 def sealed_tables() -> list[str]:
     """Tables whose rows are frozen by trigger once they are sealed."""
-    return sorted(m._meta.db_table for m in apps.get_models() if getattr(m, "sealable", False))
+    return sorted({m._meta.db_table for m in apps.get_models() if getattr(m, "sealable", False)})

@@ -179,3 +179,47 @@ def sql(statement: str, *values: Any) -> None:
     with pytest.raises(IntegrityError), transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(statement, values)
         assert cursor.rowcount > 0, "the attack met no row: it proves nothing"
+
+
+def test_by_a_made_up_history_and_a_rollback(cast: Cast) -> None:
+    """A rollback trusts the history of stages, so that history cannot be written by hand."""
+    version = ready_version(cast)
+    with connection.cursor() as cursor:
+        for stage in ("deprecated", "archived"):
+            cursor.execute("UPDATE registry_modelversion SET stage = %s WHERE id = %s", [stage, version.pk])
+    rollback = Promotion.objects.create(
+        version=version, target="production", kind="rollback", reason="trust me",
+        policy_snapshot={"gates": [], "approvals": {"count": 0}}, requested_by=cast.user("cora"),
+        requested_at=timezone.now(), expires_at=timezone.now(),
+    )  # fmt: skip
+    GateResult.objects.create(
+        promotion=rollback, key="integrity_verified", gate="integrity_verified", verdict="pass", sentence="so I say",
+        at=timezone.now(),
+    )  # fmt: skip
+    made_up = (
+        "INSERT INTO registry_stagechange (version_id, from_stage, to_stage, move, promotion_id, reason, at)"
+        " VALUES (%s, 'staging', %s, 'produce', %s, '', now())"
+    )
+    for stage in ("production", "staging", "development"):
+        sql(made_up, version.pk, stage, rollback.pk)
+    sql("UPDATE lifecycle_promotion SET state = 'applied' WHERE id = %s", rollback.pk)
+    sql("UPDATE registry_modelversion SET stage = 'production' WHERE id = %s", version.pk)
+
+
+def test_by_a_rollback_without_its_bytes(cast: Cast) -> None:
+    """A true former production version, but nobody has read its bytes for this."""
+    first = promotion_at(cast, "applied").version
+    promotion_at(cast, "applied", value=0.95)
+    rollback = Promotion.objects.create(
+        version=first, target="production", kind="rollback", reason="back", policy_snapshot={"gates": []},
+        requested_by=cast.user("cora"), requested_at=timezone.now(), expires_at=timezone.now(),
+    )  # fmt: skip
+    sql("UPDATE lifecycle_promotion SET state = 'applied' WHERE id = %s", rollback.pk)
+
+
+def test_by_a_rollback_to_staging(cast: Cast) -> None:
+    with pytest.raises(IntegrityError), transaction.atomic():
+        Promotion.objects.create(
+            version=ready_version(cast), target="staging", kind="rollback", reason="x", policy_snapshot={"gates": []},
+            requested_by=cast.user("cora"), requested_at=timezone.now(), expires_at=timezone.now(),
+        )  # fmt: skip

@@ -25,6 +25,8 @@ from registry.models import (
     Stage,
     StageChange,
 )
+from registry.permissions import can, is_designated_reviewer
+from registry.roles import Permission
 
 PRODUCTION_ALIAS = "production"
 
@@ -256,12 +258,24 @@ def apply(*, promotion_id: Any, by: Principal, now: datetime | None = None) -> P
         promotion = locked(promotion_id)
         check_open(promotion, now)
         if not void_when_changed(promotion, now):
-            given = promotion.approvals.filter(verdict="approve", binding=promotion.binding).count()
+            given = standing_approvals(promotion)
             asked = promotion.policy_snapshot["approvals"]["count"]
             if given < asked:
                 raise ApprovalsMissing(f"{given} of {asked} approvals are given.")
             _apply(promotion, by=by, now=now)
         return promotion
+
+
+def standing_approvals(promotion: Promotion) -> int:
+    """How many of the approvals given to what is shown now come from people who still may give them."""
+    model = promotion.version.model
+    given = promotion.approvals.filter(verdict="approve", binding=promotion.binding).select_related("by")
+    people = [Principal(user=approval.by) for approval in given]
+    return sum(
+        can(who, Permission.PROMOTION_DECIDE, model.namespace_id) or is_designated_reviewer(who, model)
+        for who in people
+        if who.account.is_active
+    )
 
 
 def check_open(promotion: Promotion, now: datetime) -> None:

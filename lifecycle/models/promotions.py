@@ -99,9 +99,14 @@ class Satisfied(Always):
                 UNION SELECT 'lineage_complete' WHERE NEW.target = 'production' AND NEW.kind = 'promote'
             ) g WHERE coalesce((SELECT r.verdict FROM lifecycle_gateresult r
                 WHERE r.promotion_id = NEW.id AND r.key = g.gate ORDER BY r.id DESC LIMIT 1), 'pending')
-                NOT IN ('pass', 'waived');
+                NOT IN ('pass', CASE g.gate WHEN 'integrity_verified' THEN 'pass' ELSE 'waived' END);
             IF unmet IS NOT NULL THEN
                 {refuse("promotion_unsatisfied", "gates are not passed: %", "unmet")}
+            END IF;
+            IF EXISTS (SELECT 1 FROM registry_modelversion v JOIN registry_artifact f ON f.manifest_id = v.manifest_id
+                JOIN registry_blob b ON b.sha256 = f.blob_id WHERE v.id = NEW.version_id
+                    AND (b.quarantined_at IS NOT NULL OR b.tier <> 'hot' OR b.state <> 'live')) THEN
+                {refuse("promotion_unsatisfied", "its bytes are quarantined or not at hand")}
             END IF;
             IF NEW.kind = 'rollback' THEN
                 IF NEW.reason = '' OR NOT EXISTS (
@@ -116,13 +121,39 @@ class Satisfied(Always):
                     CASE WHEN NEW.target = 'production' THEN 1 ELSE 0 END);
                 SELECT count(*) FILTER (WHERE a.verdict = 'approve' AND a.binding = NEW.binding
                     AND a.by_id <> NEW.requested_by_id AND a.by_id <> maker) INTO given
-                    FROM lifecycle_approval a WHERE a.promotion_id = NEW.id;
+                    FROM lifecycle_approval a JOIN registry_user u ON u.id = a.by_id AND u.is_active
+                    WHERE a.promotion_id = NEW.id;
                 IF given < asked OR EXISTS (SELECT 1 FROM lifecycle_approval a
                     WHERE a.promotion_id = NEW.id AND a.verdict = 'reject') THEN
                     {refuse("promotion_unsatisfied", "% of % approvals are given", "given", "asked")}
                 END IF;
             END IF;
             NEW.applied_xid := pg_current_xact_id()::text::bigint;
+            RETURN NEW;
+        """
+
+
+class PolicyFrozen(Always):
+    """A promotion carries every gate and approval that its published policy asks for; more it may carry."""
+
+    name = "policy_frozen"
+    when = pgtrigger.Before
+    operation = pgtrigger.Insert
+    declare = [("held", "record"), ("carried", "jsonb"), ("home", "uuid")]
+
+    def get_func(self, model: models.Model) -> str:
+        return f"""
+            IF NEW.kind = 'rollback' THEN RETURN NEW; END IF;
+            SELECT m.namespace_id INTO home FROM registry_modelversion v
+                JOIN registry_registeredmodel m ON m.id = v.model_id WHERE v.id = NEW.version_id;
+            SELECT p.* INTO held FROM lifecycle_policy p WHERE p.id = NEW.policy_id AND p.state = 'published'
+                AND p.target = NEW.target AND p.namespace_id = home;
+            SELECT coalesce(jsonb_agg(jsonb_build_object('gate', g->'gate', 'parameters', g->'parameters')), '[]')
+                INTO carried FROM jsonb_array_elements(NEW.policy_snapshot->'gates') g;
+            IF held.id IS NULL OR NOT (carried @> held.gates)
+                OR coalesce((NEW.policy_snapshot->'approvals'->>'count')::integer, 0)
+                    < coalesce((held.approvals->>'count')::integer, 0)
+            THEN {refuse("policy_not_frozen", "the promotion does not carry what its policy asks for")} END IF;
             RETURN NEW;
         """
 
@@ -184,6 +215,7 @@ class Promotion(Leased):
             ),
             LegalEdges("state", STATE_EDGES, [State.EVALUATING]),
             Satisfied(),
+            PolicyFrozen(),
         ]
         constraints: ClassVar = [
             models.UniqueConstraint(
@@ -300,7 +332,8 @@ class GateResult(AppendOnlyModel):
 
 
 class ApprovalByAnother(Always):
-    """Who asked and who made the version do not approve it, and only what waits is decided."""
+    """Decided by an active person who holds the right, who neither asked for it nor made or trained the version,
+    nor answers for an account that did; and only what waits is decided."""
 
     name = "approval_by_another"
     when = pgtrigger.Before
@@ -309,15 +342,40 @@ class ApprovalByAnother(Always):
 
     def get_func(self, model: models.Model) -> str:
         return f"""
-            SELECT p.state, p.requested_by_id, p.binding, v.created_by_id AS maker INTO asked
+            SELECT p.state, p.requested_by_id, p.binding, v.created_by_id AS maker, v.model_id, m.namespace_id,
+                    (SELECT r.created_by_id FROM lineage_run r WHERE r.id = v.run_id) AS trainer INTO asked
                 FROM lifecycle_promotion p JOIN registry_modelversion v ON v.id = p.version_id
-                WHERE p.id = NEW.promotion_id;
+                JOIN registry_registeredmodel m ON m.id = v.model_id WHERE p.id = NEW.promotion_id;
             IF asked.state IS DISTINCT FROM 'awaiting_approval' OR asked.binding <> NEW.binding THEN
                 {refuse("not_awaiting_approval", "the promotion does not wait for this decision")}
             END IF;
-            IF NEW.by_id IN (asked.requested_by_id, asked.maker) THEN
-                {refuse("own_request", "who asked or made the version does not decide")}
-            END IF;
+            IF EXISTS (
+                WITH people AS (
+                    SELECT u.id, u.owner_id FROM registry_user u
+                    WHERE u.id IN (asked.requested_by_id, asked.maker, asked.trainer)
+                ), answerable AS (
+                    SELECT id FROM people UNION SELECT owner_id FROM people WHERE owner_id IS NOT NULL
+                )
+                SELECT 1 FROM registry_user u WHERE u.id = NEW.by_id
+                    AND (u.id IN (SELECT id FROM answerable) OR u.owner_id IN (SELECT id FROM answerable))
+            ) THEN {refuse("own_request", "who asked or made the version does not decide")} END IF;
+            IF NOT EXISTS (
+                SELECT 1 FROM registry_user u WHERE u.id = NEW.by_id AND u.is_active AND NOT u.is_service AND (
+                    u.is_superuser OR EXISTS (
+                        SELECT 1 FROM registry_user_groups g
+                        JOIN registry_namespacegrouppermission held ON held.group_id = g.group_id
+                        JOIN auth_permission named ON named.id = held.permission_id
+                        WHERE g.user_id = u.id AND held.content_object_id = asked.namespace_id
+                            AND named.codename = 'promotion.decide'
+                    ) OR EXISTS (
+                        SELECT 1 FROM registry_user_groups g
+                        JOIN registry_registeredmodelgrouppermission held ON held.group_id = g.group_id
+                        JOIN auth_permission named ON named.id = held.permission_id
+                        WHERE g.user_id = u.id AND held.content_object_id = asked.model_id
+                            AND named.codename = 'model.review'
+                    )
+                )
+            ) THEN {refuse("not_a_decider", "who decides is an active person with the right to")} END IF;
             RETURN NEW;
         """
 

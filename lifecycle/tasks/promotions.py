@@ -8,26 +8,25 @@ from django.utils import timezone
 from lifecycle import promotions
 from lifecycle.gates.evaluate import context_of, prepare
 from lifecycle.models import OPEN, Promotion, State
-from registry.models.leases import claim, free, release
+from registry.artifacts.heartbeat import working_on
+from registry.models.leases import free
 
 
-@shared_task(name="lifecycle.evaluate_gates")
+# Reading a large version again takes as long as it takes; the lease is renewed meanwhile.
+@shared_task(name="lifecycle.evaluate_gates", soft_time_limit=6 * 3600 - 60, time_limit=6 * 3600)
 def evaluate_gates(*, promotion_id: str) -> None:
     """Do what the gates need done, then look at them and move the promotion on.
 
     A promotion that somebody works on is left alone: the sweep comes back when their lease has run out.
     """
     mine = Promotion.objects.filter(pk=promotion_id, state__in=OPEN)
-    now = timezone.now()
-    if not claim(mine, now=now):
-        return
-    try:
+    with working_on(mine) as claimed:
+        if not claimed:
+            return
         promotion = mine.get()
         if promotion.state == State.EVALUATING:
-            prepare(context_of(promotion, now))
+            prepare(context_of(promotion, timezone.now()))
         promotions.settle(promotion_id=promotion_id)
-    finally:
-        release(Promotion.objects.filter(pk=promotion_id, claimed_at=now))
 
 
 @shared_task(name="lifecycle.sweep_promotions")

@@ -181,6 +181,10 @@ class ProductionAlias(Always):
 
     def get_func(self, model: models.Model) -> str:
         return f"""
+            IF TG_OP <> 'DELETE' AND NOT EXISTS (SELECT 1 FROM registry_modelversion
+                WHERE id = NEW.version_id AND model_id = NEW.model_id) THEN
+                {refuse("alias_of_its_model", "% points at a version of its own model", "NEW.name")}
+            END IF;
             IF TG_OP <> 'DELETE' AND NEW.protected THEN
                 SELECT stage INTO stood FROM registry_modelversion WHERE id = NEW.version_id;
                 IF stood <> 'production' THEN

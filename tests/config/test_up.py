@@ -10,11 +10,14 @@ import stat
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
+from botocore.exceptions import ClientError
 
 from config.buckets import client_for
 from config.embedded.home import Home
@@ -99,7 +102,7 @@ def test_a_life(folder: Path) -> None:
             k: v for k, v in settings.items() if k != "ASSAY_PUBLIC_URL"
         }
         client = store(again)
-        assert client.get_object(Bucket="assay-hot", Key="before")["Body"].read() == b"kept"
+        assert read_when_served(client, "before") == b"kept"
         client.close()
         with psycopg.connect(again["DATABASE_OWNER_URL"]) as session:
             assert session.execute("SELECT one FROM kept").fetchone() == (1,)
@@ -190,3 +193,15 @@ def test_what_a_killed_server_left_does_not_stop_the_next(folder: Path) -> None:
     lock.write_text("\n".join([str(os.getpid()), *lines[1:]]) + "\n")
     with Up(home.path) as up:
         up.wait_for(r"database \| ready")
+
+
+def read_when_served(client: Any, key: str) -> bytes:
+    """The object. After kill -9 the store answers before it has found all of its volumes again."""
+    deadline = time.monotonic() + 30
+    while True:
+        try:
+            return bytes(client.get_object(Bucket="assay-hot", Key=key)["Body"].read())
+        except ClientError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.5)

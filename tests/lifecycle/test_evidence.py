@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from django.utils import timezone
 from pytest_django import DjangoCaptureOnCommitCallbacks
 
 from lifecycle.actions.policies import report_check
@@ -93,6 +94,10 @@ def test_a_consumer_that_fails_holds_nothing_up(cast: Cast, monkeypatch: pytest.
     assert waiting.count() == before
     item = waiting.order_by("pk")[0]
     assert (item.attempts, "boom" in item.last_error) == (1, True)
+    # However often it fails, it waits and holds nothing up.
+    waiting.update(attempts=60, due_at=timezone.now())
+    outbox.drain(most=1000)
+    assert waiting.order_by("pk")[0].attempts == 61
 
 
 def test_a_gate_that_raises_never_passes(cast: Cast, monkeypatch: pytest.MonkeyPatch) -> None:

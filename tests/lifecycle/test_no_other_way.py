@@ -9,10 +9,13 @@ from django.db import IntegrityError, connection, transaction
 from django.utils import timezone
 from django_fsm import TransitionNotAllowed
 
+from lifecycle.actions.promotions import request_promotion
 from lifecycle.models import Approval, GateResult, Promotion, State
-from registry.models import Alias, ModelVersion
+from lifecycle.policies import current
+from registry.actions.roles import grant_role
+from registry.models import Alias, Blob, ModelVersion
 from tests.cast import Cast
-from tests.factories import fresh, promotion_at, ready_version, staged_version
+from tests.factories import fresh, promotion_at, ready_version, simple_policy, staged_version
 
 
 @pytest.fixture(params=["development", "staging"])
@@ -86,23 +89,71 @@ def test_by_a_promotion_born_applied(cast: Cast) -> None:
 
 
 def test_by_a_snapshot_without_gates(cast: Cast) -> None:
-    """The floor below any policy is the database's: integrity, lineage, one approval by somebody else."""
+    """A promotion carries what its published policy asks for, or is not made."""
     version = staged_version(cast)
-    promotion = Promotion.objects.create(
-        version=version,
-        target="production",
-        policy_snapshot={"gates": [], "approvals": {"count": 0}},
-        requested_by=cast.user("eve"),
-        requested_at=timezone.now(),
-        expires_at=timezone.now(),
-    )
+    policy = current(version.model, "production")
+    for forged in ({"policy": None}, {"policy": policy}, {"policy": current(version.model, "staging")}):
+        with pytest.raises(IntegrityError), transaction.atomic():
+            Promotion.objects.create(
+                version=version, target="production", policy_snapshot={"gates": [], "approvals": {"count": 0}},
+                requested_by=cast.user("eve"), requested_at=timezone.now(), expires_at=timezone.now(), **forged,
+            )  # fmt: skip
+
+
+def test_by_a_policy_without_gates(cast: Cast) -> None:
+    """The floor below any policy is the database's: integrity, lineage, one approval by somebody else."""
+    simple_policy(cast, "production", gates=[], approvals=1)
+    version = staged_version(cast)
+    promotion = request_promotion(version=version, target="production", by=cast.principal("eve"))
     sql("UPDATE lifecycle_promotion SET state = 'applied' WHERE id = %s", promotion.pk)
-    for gate in ("integrity_verified", "lineage_complete"):
+    for gate, verdict in (("lineage_complete", "waived"), ("integrity_verified", "waived")):
         GateResult.objects.create(
-            promotion=promotion, key=gate, gate=gate, verdict="pass", sentence="so I say", at=timezone.now()
+            promotion=promotion, key=gate, gate=gate, verdict=verdict, sentence="so I say", at=timezone.now()
         )
+    # Integrity is never waived.
+    sql("UPDATE lifecycle_promotion SET state = 'applied' WHERE id = %s", promotion.pk)
+    GateResult.objects.create(
+        promotion=promotion, key="integrity_verified", gate="integrity_verified", verdict="pass",
+        sentence="so I say", at=timezone.now(),
+    )  # fmt: skip
     # All gates forged: the approval is still missing.
     sql("UPDATE lifecycle_promotion SET state = 'applied' WHERE id = %s", promotion.pk)
+
+
+def test_with_bytes_that_are_quarantined(cast: Cast) -> None:
+    waiting = promotion_at(cast, "awaiting_approval")
+    Approval.objects.create(
+        promotion=waiting, by=cast.user("cora"), verdict="approve", binding=waiting.binding, at=timezone.now()
+    )
+    Blob.objects.filter(artifacts__manifest=waiting.version.manifest).update(quarantined_at=timezone.now())
+
+    sql("UPDATE lifecycle_promotion SET state = 'applied' WHERE id = %s", waiting.pk)
+
+
+@pytest.mark.parametrize("who", ["mallory", "ada", "otto", "vera", "ci"])
+def test_by_an_approval_of_who_may_not(cast: Cast, who: str) -> None:
+    waiting = promotion_at(cast, "awaiting_approval")
+    with pytest.raises(IntegrityError), transaction.atomic():
+        Approval.objects.create(
+            promotion=waiting,
+            by=cast.user(who),
+            verdict="approve",
+            binding=waiting.binding,
+            at=timezone.now(),
+        )
+
+
+def test_by_an_approval_of_an_account_that_answers_for_the_asker(cast: Cast) -> None:
+    """ci asks; ada, who answers for ci, is an operator too."""
+    for who, role in (("ci", "ml_engineer"), ("ada", "production_operator")):
+        grant_role(namespace=cast.namespace, user=cast.user(who), role=role, by=cast.principal("ada"))
+    version = staged_version(cast)
+    asked = request_promotion(version=version, target="production", by=cast.principal("ci"))
+    Promotion.objects.filter(pk=asked.pk).update(state="awaiting_approval", binding="b" * 64)
+    with pytest.raises(IntegrityError), transaction.atomic():
+        Approval.objects.create(
+            promotion=asked, by=cast.user("ada"), verdict="approve", binding="b" * 64, at=timezone.now()
+        )
 
 
 @pytest.mark.parametrize("who", ["eve", "ben"])
@@ -131,6 +182,15 @@ def test_with_a_promotion_that_was_applied_before(cast: Cast) -> None:
     promotion_at(cast, "applied", value=0.95)
 
     sql("UPDATE registry_modelversion SET stage = 'production' WHERE id = %s", first.pk)
+
+
+def test_by_an_alias_of_another_model(cast: Cast) -> None:
+    applied = promotion_at(cast, "applied").version
+    other = ready_version(cast, model="other")
+    with pytest.raises(IntegrityError), transaction.atomic():
+        Alias.objects.create(
+            model=other.model, name="production", version=applied, protected=True, moved_at=timezone.now()
+        )
 
 
 def test_by_pointing_the_alias(cast: Cast) -> None:

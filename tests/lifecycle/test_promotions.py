@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+from django.contrib.auth.models import Group
+from django.contrib.auth.models import Permission as DjangoPermission
 from django.utils import timezone
 
 from lifecycle.actions.promotions import (
@@ -19,11 +21,21 @@ from lifecycle.actions.promotions import (
     roll_back,
     withdraw_promotion,
 )
-from lifecycle.models import State
-from lifecycle.promotions import IllegalMove, PromotionIsClosed, apply, settle
-from registry.actions.roles import grant_role
+from lifecycle.models import Approval, State
+from lifecycle.promotions import ApprovalsMissing, IllegalMove, PromotionIsClosed, apply, settle
+from registry.actions.people import issue_token
+from registry.actions.roles import grant_role, revoke_role
 from registry.errors import DomainError, Forbidden, InvalidInput, NotVisible
-from registry.models import Alias, Blob, Event, ModelVersion, StageChange
+from registry.models import (
+    SYSTEM,
+    Alias,
+    Blob,
+    Event,
+    ModelVersion,
+    Principal,
+    RegisteredModelGroupPermission,
+    StageChange,
+)
 from tests.cast import Cast
 from tests.factories import (
     TRAINING,
@@ -35,6 +47,8 @@ from tests.factories import (
     simple_policy,
     staged_version,
 )
+
+BOUND = {"gate": "metric_at_least", "parameters": {"metric": "accuracy", "bound": 0.8}}
 
 
 def test_it_works(cast: Cast) -> None:
@@ -334,3 +348,111 @@ def _also_operator(cast: Cast, who: str) -> None:
     from_admin = cast.principal("ada")
     from_role = cast.user(who)
     grant_role(namespace=cast.namespace, user=from_role, role="production_operator", by=from_admin)
+
+
+def test_nobody_lowers_the_bar_of_what_is_in_production(cast: Cast) -> None:
+    """ben trained the candidate: what he measures of the version in production does not count either."""
+    first = promotion_at(cast, "applied", value=0.95).version
+    worse = staged_version(cast, 0.9)
+    evaluate(cast, first, 0.1, by="ben")
+    promotion = request_promotion(version=worse, target="production", by=cast.principal("eve"))
+
+    promotion = settle(promotion_id=promotion.pk)
+
+    assert results(promotion)["no_regression"][0] == "fail"
+    assert "0.9 against 0.95" in results(promotion)["no_regression"][1]
+
+
+def test_reading_the_bytes_again_voids_nothing(cast: Cast) -> None:
+    promotion = promotion_at(cast, "awaiting_approval")
+    Blob.objects.filter(artifacts__manifest=promotion.version.manifest).update(
+        verified_at=timezone.now() + timedelta(minutes=5)
+    )
+
+    assert (
+        decide_promotion(promotion=promotion, verdict="approve", by=cast.principal("cora")).state
+        == State.APPLIED
+    )
+
+
+def test_a_service_account_does_not_decide(cast: Cast) -> None:
+    promotion = promotion_at(cast, "awaiting_approval")
+    _also_operator(cast, "ci")
+
+    with pytest.raises(Forbidden, match="person"):
+        decide_promotion(promotion=promotion, verdict="approve", by=cast.principal("ci"))
+
+
+def test_the_first_of_two_approvals_is_not_taken_for_what_has_changed(cast: Cast) -> None:
+    simple_policy(cast, "production", gates=[BOUND], approvals=2)
+    promotion = promotion_at(cast, "awaiting_approval")
+    evaluate(cast, promotion.version, 0.85)
+
+    answer = decide_promotion(promotion=promotion, verdict="approve", by=cast.principal("cora"))
+
+    assert answer.state == State.VOID
+    assert not answer.approvals.exists()
+
+
+def test_applying_looks_at_the_evidence_too(cast: Cast) -> None:
+    promotion = promotion_at(cast, "awaiting_approval")
+    Approval.objects.create(
+        promotion=promotion,
+        by=cast.user("cora"),
+        verdict="approve",
+        binding=promotion.binding,
+        at=timezone.now(),
+    )
+    evaluate(cast, promotion.version, 0.85)
+
+    assert apply(promotion_id=promotion.pk, by=cast.principal("cora")).state == State.VOID
+
+
+def test_an_approval_ends_with_the_right_to_give_it(cast: Cast) -> None:
+    simple_policy(cast, "production", gates=[], approvals=2)
+    promotion = promotion_at(cast, "awaiting_approval")
+    decide_promotion(promotion=promotion, verdict="approve", by=cast.principal("cora"))
+    revoke_role(
+        namespace=cast.namespace, user=cast.user("cora"), role="production_operator", by=cast.principal("ada")
+    )
+    _also_operator(cast, "otto")
+
+    answer = decide_promotion(promotion=promotion, verdict="approve", by=cast.principal("otto"))
+
+    assert answer.state == State.AWAITING_APPROVAL
+    with pytest.raises(ApprovalsMissing):
+        apply(promotion_id=promotion.pk, by=cast.principal("otto"))
+
+
+def test_rolling_back_twice_goes_further_back(cast: Cast) -> None:
+    first, second, third = (promotion_at(cast, "applied", value=value).version for value in (0.9, 0.95, 0.99))
+    for expected in (second, first):
+        back = roll_back(model=first.model, reason="bad too", by=cast.principal("cora"))
+        assert settle(promotion_id=back.pk).state == State.APPLIED
+        assert fresh(expected).stage == "production"
+    with pytest.raises(NoRollbackTarget):
+        roll_back(model=first.model, reason="further", by=cast.principal("cora"))
+    forth = roll_back(
+        model=first.model, to=third.number, reason="it was the network", by=cast.principal("cora")
+    )
+    assert settle(promotion_id=forth.pk).state == State.APPLIED
+
+
+def test_a_token_without_the_scope_does_not_decide_by_designation(cast: Cast) -> None:
+    promotion = promotion_at(cast, "awaiting_approval")
+    group = Group.objects.create(name=f"reviewers {cast.namespace.name}")
+    group.user_set.add(cast.user("otto"))
+    review = DjangoPermission.objects.get(codename="model.review")
+    RegisteredModelGroupPermission.objects.create(
+        group=group, content_object=promotion.version.model, permission=review
+    )
+    token, _ = issue_token(user=cast.user("otto"), name="read", scopes=["namespace.read"], by=SYSTEM)
+
+    with pytest.raises(Forbidden):
+        decide_promotion(
+            promotion=promotion, verdict="approve", by=Principal(user=cast.user("otto"), token=token)
+        )
+    assert (
+        decide_promotion(promotion=promotion, verdict="approve", by=cast.principal("otto")).state
+        == State.APPLIED
+    )

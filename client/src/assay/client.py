@@ -260,7 +260,7 @@ class Client:
     # The lifecycle
 
     def promote(
-        self, ref: str, target: str, *, reason: str, wait: bool = True, timeout: float = 300.0
+        self, ref: str, target: str, *, reason: str = "", wait: bool = True, timeout: float = 300.0
     ) -> Promotion:
         """Ask for a version to enter `staging` or `production`.
 

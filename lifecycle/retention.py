@@ -11,7 +11,7 @@ from django.db.models import Exists, Max, OuterRef, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
-from lifecycle.models import LegalHold, RetentionPolicy, TierMove
+from lifecycle.models import OPEN, LegalHold, Promotion, RetentionPolicy, TierMove
 from registry.models import Alias, Artifact, Blob, Manifest, ModelVersion, Namespace, Stage, StageChange, Tier
 
 LIVING = (ModelVersion.Status.PENDING, ModelVersion.Status.VERIFYING, ModelVersion.Status.READY)
@@ -36,8 +36,8 @@ def policy_of(namespace: Namespace) -> RetentionPolicy:
 def eligible(policy: RetentionPolicy, now: datetime) -> QuerySet[ModelVersion]:
     """The versions whose bytes need not be at hand, annotated with `since` when they are in their stage.
 
-    Archived or deprecated for longer than the policy says; neither held, nor aliased, nor brought back within
-    that time, nor among the newest former productions of their model.
+    Archived or deprecated for longer than the policy says; neither held, nor aliased, nor asked back by a
+    promotion, nor brought back within that time, nor among the newest former productions of their model.
     """
     limit = now - timedelta(days=policy.after_days)
     staged_at = StageChange.objects.filter(version=OuterRef("pk")).order_by("-at", "-pk").values("at")[:1]
@@ -52,6 +52,7 @@ def eligible(policy: RetentionPolicy, now: datetime) -> QuerySet[ModelVersion]:
         .filter(
             ~Exists(LegalHold.objects.filter(**of_version, lifted_at=None)),
             ~Exists(Alias.objects.filter(**of_version)),
+            ~Exists(Promotion.objects.filter(**of_version, state__in=OPEN)),
             ~Exists(TierMove.objects.filter(**of_version, to_tier=Tier.HOT, created_at__gt=limit)),
             since__lte=limit,
         )

@@ -16,7 +16,7 @@ from config.demo.cast import Cast, PipelineProcess
 from config.demo.project import Project
 from config.demo.story import Story, short
 from config.demo.telling import DoesNotHold, Teller
-from config.embedded.home import free_port, write_private
+from config.embedded.home import HomeIsBusy, free_port, write_private
 from config.embedded.supervisor import CannotStart, Stack
 
 PIPELINE_EVENTS = ["version.ready", "promotion.requested"]
@@ -40,7 +40,7 @@ def run(home: Path, port: int | None) -> int:
         with Stack(home, given=given, port=port) as stack, tempfile.TemporaryDirectory() as folder:
             Path(folder).chmod(0o755)
             return _play(tell, stack, Path(folder), pipeline_port)
-    except CannotStart as problem:
+    except (CannotStart, HomeIsBusy) as problem:
         tell.console.print(f"[red]{problem}[/]")
         return 1
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers, status
 from rest_framework.request import Request
@@ -14,17 +12,18 @@ from lifecycle.api.shows import check_json, policy_json
 from lifecycle.models import CheckReport, Policy
 from lifecycle.policies import ensure_seeded
 from registry.http.endpoint import Endpoint
+from registry.http.fields import Body
 from registry.http.paging import page
 
 
-class Publishing(serializers.Serializer[Any]):
+class Publishing(Body):
     target = serializers.ChoiceField(choices=["staging", "production"])
     model = serializers.CharField(required=False, allow_null=True, default=None)
     gates = serializers.JSONField()
     approvals = serializers.JSONField()
 
 
-class Reporting(serializers.Serializer[Any]):
+class Reporting(Body):
     name = serializers.CharField(max_length=100)
     verdict = serializers.ChoiceField(choices=["pass", "fail"])
     sentence = serializers.CharField(required=False, allow_blank=True, default="", max_length=4000)

@@ -18,21 +18,22 @@ from lifecycle.models import Promotion, State
 from registry.api.shows import VERSION_ROWS, version_json
 from registry.errors import InvalidInput
 from registry.http.endpoint import Endpoint
+from registry.http.fields import Body
 from registry.http.paging import page
 from registry.models import Stage, StageChange
 from registry.permissions import is_designated_reviewer
 
 
-class Asking(serializers.Serializer[Any]):
+class Asking(Body):
     target = serializers.ChoiceField(choices=["staging", "production"])
     reason = serializers.CharField(required=False, allow_blank=True, default="")
 
 
-class Reason(serializers.Serializer[Any]):
+class Reason(Body):
     reason = serializers.CharField(required=False, allow_blank=True, default="")
 
 
-class RollingBack(serializers.Serializer[Any]):
+class RollingBack(Body):
     to = serializers.IntegerField(
         required=False, allow_null=True, default=None, min_value=1, max_value=2**31 - 1
     )

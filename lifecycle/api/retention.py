@@ -16,15 +16,16 @@ from lifecycle.models import RetentionPolicy
 from lifecycle.retention import Planned
 from registry.api.shows import version_json
 from registry.http.endpoint import Endpoint
+from registry.http.fields import Body
 
 
-class RetentionBody(serializers.Serializer[Any]):
+class RetentionBody(Body):
     after_days = serializers.IntegerField(min_value=0, max_value=actions.MOST_DAYS)
     keep_former = serializers.IntegerField(min_value=0, max_value=actions.MOST_FORMER)
     enabled = serializers.BooleanField()
 
 
-class ReasonBody(serializers.Serializer[Any]):
+class ReasonBody(Body):
     reason = serializers.CharField(required=False, allow_blank=True, default="", max_length=4000)
 
 

@@ -129,3 +129,11 @@ def test_suspending_leaves_no_production_loudly(cast: Cast) -> None:
     assert answer.json()["stage"] == fresh(version).stage == "deprecated"
     now = cast.client("vera").get(f"/api/v1/namespaces/{cast.namespace.name}/models/scorer/production").json()
     assert now["version"] is None
+
+
+def test_a_misspelt_field_is_not_lost_silently(cast: Cast) -> None:
+    ready_version(cast)
+
+    answer = cast.client("eve").post(path(cast, "/promotions"), {"target": "staging", "raeson": "typo"})
+
+    assert (answer.status_code, answer.json()["field"]) == (422, "raeson")

@@ -65,6 +65,7 @@ INSTALLED_APPS = [
 ]
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
+    "registry.http.readable.Readable",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "config.security.ContentSecurity",
     "django.contrib.sessions.middleware.SessionMiddleware",

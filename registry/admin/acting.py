@@ -9,6 +9,7 @@ from typing import Any
 
 from django import forms
 from django.contrib import messages
+from django.core.exceptions import ValidationError
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from unfold.decorators import action as unfold_action
@@ -60,6 +61,8 @@ class ActPage:
                     return HttpResponseRedirect(self.back)
             except DomainError as refusal:
                 refuse(form, refusal)
+            except ValidationError as refusal:
+                refuse_invalid(form, refusal)
         context = {
             **site().each_context(request),
             "title": self.title,
@@ -76,6 +79,15 @@ def refuse(form: forms.Form, refusal: DomainError) -> None:
     at = refusal.field if refusal.field in form.fields else None
     for sentence in (refusal.sentence, *refusal.reasons):
         form.add_error(at, sentence)
+
+
+def refuse_invalid(form: forms.Form, refusal: ValidationError) -> None:
+    """Put what a model's own validation refused on the form: at the field of that name, or above them."""
+    if not hasattr(refusal, "error_dict"):
+        form.add_error(None, refusal)
+        return
+    for name, wrong in refusal.error_dict.items():
+        form.add_error(name if name in form.fields else None, wrong)
 
 
 def page_action(*, description: str, icon: str | None = None, danger: bool = False) -> Callable[..., Any]:

@@ -6,6 +6,8 @@ import json
 from typing import Any
 
 from django.contrib import admin
+from django.contrib.admin.options import IncorrectLookupParameters
+from django.core.exceptions import ValidationError
 from django.http import HttpRequest
 from django.utils.html import format_html
 from unfold.decorators import display
@@ -43,7 +45,12 @@ class NamespaceFilter(admin.SimpleListFilter):
         ]
 
     def queryset(self, request: HttpRequest, queryset: Any) -> Any:
-        return queryset.filter(namespace=self.value()) if self.value() else queryset
+        if not self.value():
+            return queryset
+        try:
+            return queryset.filter(namespace=self.value())
+        except ValidationError as wrong:
+            raise IncorrectLookupParameters(wrong) from wrong
 
 
 @admin.register(Event)

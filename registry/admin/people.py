@@ -63,6 +63,9 @@ class UserAdmin(ScopedAdmin):
     def get_list_display(self, request: HttpRequest) -> Any:
         return self.list_display if is_administrator(request) else ("username", "kind", "owner", "is_active")
 
+    def get_list_filter(self, request: HttpRequest) -> Any:
+        return self.list_filter if is_administrator(request) else ("is_active", "is_service")
+
     def namespace_of(self, row: Any) -> None:
         return None
 

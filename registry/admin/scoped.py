@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+from django.contrib.admin.options import IncorrectLookupParameters
 from django.core.exceptions import EmptyResultSet, PermissionDenied
 from django.core.paginator import Paginator
 from django.db import connection, models
@@ -54,7 +55,15 @@ class EstimatingPaginator(Paginator):  # type: ignore[type-arg]
 
 
 class WholeList(ChangeList):
-    """A list that, unfiltered, does not offer to show all."""
+    """A list that, unfiltered, does not offer to show all, and that is filtered by what it offers only."""
+
+    def get_filters(self, request: HttpRequest) -> Any:
+        """The filters of `list_filter`. Raises IncorrectLookupParameters for whatever none of them took: Django
+        would filter by any column, so that one not shown could be guessed letter by letter."""
+        found = super().get_filters(request)
+        if found[2]:
+            raise IncorrectLookupParameters(f"This list has no filter {', '.join(sorted(found[2]))}.")
+        return found
 
     def get_results(self, request: HttpRequest) -> None:
         super().get_results(request)

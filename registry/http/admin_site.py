@@ -9,7 +9,8 @@ from typing import Any, cast
 from django.contrib import admin
 from django.contrib.auth.forms import AuthenticationForm as AnybodyActive
 from django.core.exceptions import PermissionDenied
-from django.http import HttpRequest, HttpResponse
+from django.core.validators import MaxLengthValidator
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import URLPattern, path
 from unfold.forms import AuthenticationForm
@@ -19,10 +20,18 @@ from registry.http.access import rule_for
 from registry.models import RoleGroup
 
 View = Callable[..., HttpResponse]
+LONGEST_NAME = 150
+LONGEST_PASSWORD = 4096
 
 
 class SignIn(AuthenticationForm):
     """The one log-in, for the console as well: every active person may, staff or not."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        # Django only tells the browser: what is longer would reach the log of failed log-ins, which cannot hold it.
+        for name, most in (("username", LONGEST_NAME), ("password", LONGEST_PASSWORD)):
+            self.fields[name].validators.append(MaxLengthValidator(most))
 
     def confirm_login_allowed(self, user: Any) -> None:
         AnybodyActive.confirm_login_allowed(self, user)
@@ -65,11 +74,23 @@ class Site(UnfoldAdminSite):
         self.pages.append((route, ruled, name))
 
     def extra_urls(self) -> list[URLPattern]:
-        return [path(route, self.admin_view(view), name=name) for route, view, name in self.pages]
+        # First of all routes, so that it is Django's own view that is out of reach.
+        shortcut = path(
+            "r/<path:content_type_id>/<path:object_id>/", self.admin_view(_nothing), name="view_on_site"
+        )
+        return [
+            shortcut,
+            *(path(route, self.admin_view(view), name=name) for route, view, name in self.pages),
+        ]
 
     def extra_context(self, context: dict[str, Any], request: HttpRequest) -> dict[str, Any]:
         # The colours are in our stylesheet: as an inline style they would need an exception in the policy.
         return {**context, "colors": None, "border_radius": None}
+
+
+def _nothing(request: HttpRequest, content_type_id: str, object_id: str) -> HttpResponse:
+    """In the place of Django's view, which tells of any row of any model that it is there."""
+    raise Http404
 
 
 def site() -> Site:

@@ -127,7 +127,7 @@ def decide_promotion(*, promotion: Promotion, verdict: str, reason: str = "", by
     promotions.check_open(row, now)
     if Approval.objects.filter(promotion=row, by=by.account).exists():
         raise AlreadyDecided("You have decided on this promotion already.")
-    if False:
+    if promotions.void_when_changed(row, now):
         return row
     Approval.objects.create(
         promotion=row, by=by.account, verdict=verdict, reason=reason, binding=row.binding, at=now

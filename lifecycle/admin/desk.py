@@ -14,9 +14,10 @@ from lifecycle.actions.promotions import decide_promotion
 from lifecycle.dossier.inbox import count_waiting, inbox
 from lifecycle.dossier.promotions import dossier
 from lifecycle.models import Promotion, State
-from registry.errors import DomainError
+from registry.errors import DomainError, InvalidInput
 from registry.http.admin_site import site
 from registry.http.authentication import principal_of
+from registry.http.readable import NUL
 
 
 def waiting_badge(request: HttpRequest) -> str:
@@ -45,11 +46,14 @@ def desk_promotion(request: HttpRequest, id: UUID) -> HttpResponse:
 
 def _decide(request: HttpRequest, promotion: Promotion) -> HttpResponse:
     """Make the decision that was sent; what came of it, or why it was refused, is told in plain words."""
+    reason = request.POST.get("reason", "")
     try:
+        if NUL in reason:
+            raise InvalidInput("The reason holds a NUL character.", field="reason")
         decided = decide_promotion(
             promotion=promotion,
             verdict=request.POST.get("verdict", ""),
-            reason=request.POST.get("reason", ""),
+            reason=reason,
             by=principal_of(request),
         )
     except DomainError as refusal:

@@ -28,6 +28,8 @@ class State(StrEnum):
 
 # Noted, and missing only where a gate requires it: not every company trains in containers.
 OPTIONAL = frozenset({Fact.IMAGE_DIGEST})
+RUNNING_ON = "the run has not ended: what it used is not known yet"
+_ENDS = {Run.Status.FAILED.value: "failed", Run.Status.KILLED.value: "was killed"}
 NOT_REPORTED = {
     "state": State.UNKNOWN.value,
     "notes": ["the run has not said how much of what it used it could see"],
@@ -57,7 +59,8 @@ def completeness(run: Run | None, datasets_read: int, *, require: Collection[str
     """`{"state": complete|incomplete|unknown, "missing": [words], "notes": [words]}`.
 
     `require` names further facts that count as missing. What could not be observed makes it unknown, whatever
-    else is known.
+    else is known. It is complete only when the run has finished: unknown while it goes on, incomplete when it
+    failed or was killed.
     """
     absent = absent_facts(run, datasets_read)
     missing = [words for fact, words in absent.items() if fact not in OPTIONAL or fact in require]
@@ -76,6 +79,15 @@ def completeness(run: Run | None, datasets_read: int, *, require: Collection[str
             case _:
                 state = State.UNKNOWN
                 notes += told
+        match run.status:
+            case Run.Status.FINISHED:
+                pass
+            case Run.Status.FAILED | Run.Status.KILLED:
+                state = State.INCOMPLETE
+                missing.append(f"the run did not finish: it {_ENDS[run.status]}")
+            case _:
+                state = State.UNKNOWN
+                notes = [RUNNING_ON, *(note for note in notes if note not in NOT_REPORTED["notes"])]
     return {"state": state.value, "missing": missing, "notes": notes}
 
 

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from django.db import transaction
 
-from lineage.actions.runs import lock_run, retell_completeness
+from lineage.actions.runs import ENDED, RunHasEnded, lock_run, retell_completeness
 from lineage.graph import Arrow, add_edges, add_nodes, descendants
 from lineage.models import Dataset, DatasetVersion, Edge, Node, Run
 from registry.models import Principal
@@ -41,9 +41,12 @@ def log_datasets(*, run: Run, by: Principal, uses: Sequence[Use]) -> None:
 
     A content that is read is the occurrence that a run is known to have produced, when exactly one is, and
     otherwise the unproduced one. What is written is always a new occurrence, so a step that changes nothing,
-    or writes where it read, makes no circle. Raises Forbidden, RunIsDeleted.
+    or writes where it read, makes no circle. Raises Forbidden, NotYourRun, RunIsDeleted, RunHasEnded.
     """
     row = lock_run(run=run, by=by)
+    if row.status in ENDED:
+        _check_repeats(row, uses)
+        return
     datasets = _datasets(row, {use.name for use in uses})
     written = [use for use in uses if use.role == Edge.Role.OUTPUT]
     read = [use for use in uses if use.role == Edge.Role.INPUT]
@@ -58,6 +61,28 @@ def log_datasets(*, run: Run, by: Principal, uses: Sequence[Use]) -> None:
         ]
     )
     retell_completeness(row)
+
+
+def _check_repeats(run: Run, uses: Sequence[Use]) -> None:
+    """A run that has ended read and wrote what it is known to have read and written, and nothing else."""
+    edges = [
+        *Edge.objects.filter(to_node_id=run.pk, role=Edge.Role.INPUT).values_list(
+            "from_node", "role", "context"
+        ),
+        *Edge.objects.filter(from_node_id=run.pk, role=Edge.Role.OUTPUT).values_list(
+            "to_node", "role", "context"
+        ),
+    ]
+    versions = DatasetVersion.objects.filter(pk__in={other for other, _, _ in edges})
+    keys = {pk: (name, digest) for pk, name, digest in versions.values_list("pk", "dataset__name", "digest")}
+    held = {(keys[other], role, context) for other, role, context in edges if other in keys}
+    for use in uses:
+        if (use.key, use.role, use.context) not in held:
+            raise RunHasEnded(
+                f"The run {run} has ended ({run.status}): {use.name} ({use.digest[:19]}…) cannot be added as "
+                f"its {use.role}.",
+                field="datasets",
+            )
 
 
 def _datasets(run: Run, names: Collection[str]) -> dict[str, Dataset]:

@@ -15,7 +15,7 @@ from lineage.completeness import completeness
 from lineage.graph import add_nodes
 from lineage.models import Experiment, LatestMetric, Lifecycle, Node, Run, RunMetric, RunParameter, RunTag
 from lineage.provenance import datasets_read_by
-from registry.errors import DomainError, InvalidInput
+from registry.errors import DomainError, Forbidden, InvalidInput
 from registry.journal import record
 from registry.models import ModelVersion, Namespace, Principal
 from registry.permissions import check_can
@@ -32,9 +32,15 @@ class RunIsDeleted(DomainError):
 
 
 class RunHasEnded(DomainError):
-    """How a run ended is written once."""
+    """How a run ended is written once, and nothing that it did is added afterwards."""
 
     code = "run-has-ended"
+
+
+class NotYourRun(Forbidden):
+    """What a run did is written by its own account, not by everybody with the right to write runs."""
+
+    code = "not-your-run"
 
 
 class ParameterIsWritten(DomainError):
@@ -135,8 +141,8 @@ def update_run(
 ) -> Run:
     """Rename a run, say how it ended and how much of it was captured; what is None stays as it is.
 
-    The same end and the same capture may be told again. Raises Forbidden, RunIsDeleted, RunHasEnded,
-    CaptureIsWritten, InvalidInput.
+    The same end and the same capture may be told again. Raises Forbidden, NotYourRun, RunIsDeleted,
+    RunHasEnded, CaptureIsWritten, InvalidInput.
     """
     row = lock_run(run=run, by=by)
     before = row.status
@@ -152,9 +158,10 @@ def update_run(
         raise RunHasEnded("Why this run failed is written already.", field="failure")
     row.failure = failure if failure is not None else row.failure
     row.save(update_fields=["name", "status", "ended_at", "capture", "failure"])
-    if capture is not None:
+    ended_now = row.status in ENDED and before not in ENDED
+    if capture is not None or ended_now:
         retell_completeness(row)
-    if row.status in ENDED and before not in ENDED:
+    if ended_now:
         record(
             "run.finished",
             subject=row,
@@ -167,13 +174,29 @@ def update_run(
 
 
 def lock_run(*, run: Run, by: Principal) -> Run:
-    """The run as it is now, locked, for writing. Raises NotVisible, Forbidden, RunIsDeleted."""
+    """The run as it is now, locked, for its own account to write. Raises NotVisible, Forbidden, NotYourRun,
+    RunIsDeleted."""
     check_can(by, Permission.RUN_WRITE, run.namespace)
+    check_own(run, by)
     rows = Run.objects.select_related("namespace", "experiment", "created_by")
     row: Run = rows.select_for_update(of=("self",), no_key=True).get(pk=run.pk)
     if row.lifecycle == Lifecycle.DELETED:
         raise RunIsDeleted(f"The run {row} was deleted: restore it before writing to it.")
     return row
+
+
+def check_own(run: Run, by: Principal) -> None:
+    """That a run is the caller's own: its account's, that of the person who answers for this account, or that of a
+    service account which its account answers for. Raises NotYourRun."""
+    user, account = by.user, run.created_by
+    if user is None or user.is_superuser or account.pk in (user.pk, user.owner_id):
+        return
+    if account.owner_id == user.pk:
+        return
+    raise NotYourRun(
+        f"The run {run} is {account.get_username()}'s: only that account, the person who answers for it and its "
+        "service accounts say what it did and register what it made."
+    )
 
 
 def _move(row: Run, status: str, ended_at: datetime | None) -> None:
@@ -193,11 +216,16 @@ def _write_capture(row: Run, capture: Mapping[str, Any]) -> None:
         raise InvalidInput(f"The state of a capture is one of {', '.join(CAPTURES)}.", field="capture.state")
     if row.capture and row.capture != dict(capture):
         raise CaptureIsWritten("What this run captured is written already.", field="capture")
+    if row.status in ENDED and not row.capture:
+        raise RunHasEnded(
+            f"The run {row} ended without saying what it captured; it cannot be said afterwards.",
+            field="capture",
+        )
     row.capture = dict(capture)
 
 
 def retell_completeness(row: Run) -> None:
-    """Versions registered while the run went on hear what it captured."""
+    """Versions registered while the run went on hear what it captured and how it ended."""
     ModelVersion.objects.filter(run_id=row.pk).update(completeness=completeness(row, datasets_read_by(row)))
 
 
@@ -212,20 +240,56 @@ def log_to_run(
 ) -> None:
     """Write parameters (once), measurements (each once) and tags (over the old value): all or nothing.
 
-    Saying the same again changes nothing, so a lost answer is simply asked again. Raises Forbidden,
-    RunIsDeleted, ParameterIsWritten.
+    Saying the same again changes nothing, so a lost answer is simply asked again. Tags are anybody's who may
+    write runs, at any time. Raises Forbidden, NotYourRun, RunIsDeleted, RunHasEnded, ParameterIsWritten.
     """
     check_can(by, Permission.RUN_WRITE, run.namespace)
-    if run.lifecycle == Lifecycle.DELETED:
+    measured, settings = list(metrics), parameters or {}
+    if measured or settings:
+        check_own(run, by)
+    status, lifecycle = _held_still(run)
+    if lifecycle == Lifecycle.DELETED:
         raise RunIsDeleted(f"The run {run} was deleted: restore it before writing to it.")
-    _write_parameters(run, parameters or {})
-    _write_metrics(run, list(metrics))
+    if status in ENDED:
+        _check_repeats(run, status, settings, measured)
+    _write_parameters(run, settings)
+    _write_metrics(run, measured)
     RunTag.objects.bulk_create(
         [RunTag(run=run, key=key, value=value) for key, value in sorted((tags or {}).items())],
         update_conflicts=True,
         unique_fields=["run", "key"],
         update_fields=["value"],
     )
+
+
+def _held_still(run: Run) -> tuple[str, str]:
+    """Its status and lifecycle as they are now and stay until this transaction ends; other writers are let by."""
+    with connection.cursor() as cursor:
+        table = Run._meta.db_table
+        cursor.execute(f"SELECT status, lifecycle FROM {table} WHERE id = %s FOR SHARE", [run.pk])  # noqa: S608
+        found: tuple[str, str] = cursor.fetchone()
+    return found
+
+
+def _check_repeats(
+    run: Run, status: str, parameters: Mapping[str, str], metrics: Sequence[Measurement]
+) -> None:
+    """To a run that has ended, only what it is known to have said can be said again."""
+    known = set(run.parameters.filter(key__in=list(parameters)).values_list("key", flat=True))
+    if new := sorted(set(parameters) - known):
+        raise RunHasEnded(
+            f"The run {run} has ended ({status}): the parameter {new[0]} cannot be added.", field="parameters"
+        )
+    rows = RunMetric.objects.filter(
+        run=run, key__in={m.key for m in metrics}, step__in={m.step for m in metrics}
+    )
+    held = {Measurement(*row) for row in rows.values_list("key", "value", "step", "timestamp")}
+    measured = {(m.key, m.timestamp, m.age) for m in held}
+    unknown = sorted({m.key for m in metrics if (m.key, m.timestamp, m.age) not in measured})
+    if unknown:
+        raise RunHasEnded(
+            f"The run {run} has ended ({status}): of {unknown[0]} nothing more is measured.", field="metrics"
+        )
 
 
 def _write_parameters(run: Run, parameters: Mapping[str, str]) -> None:

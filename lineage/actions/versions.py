@@ -9,6 +9,7 @@ from uuid import UUID
 
 from django.db import transaction
 
+from lineage.actions.runs import check_own
 from lineage.completeness import completeness
 from lineage.graph import Arrow, add_edges, add_nodes
 from lineage.models import Edge, Lifecycle, Node, Run
@@ -46,7 +47,7 @@ def register_version(
     """A version, its node, the edges from its run and from the versions it is based on, in one transaction.
 
     The run's parameters are copied onto it, and what is missing of its provenance is told, as they are now.
-    Raises NotVisible, Forbidden, InvalidInput, and what `create_version` and `resolve` raise.
+    Raises NotVisible, Forbidden, NotYourRun, InvalidInput, and what `create_version` and `resolve` raise.
     """
     made_by = _run(namespace, run, by) if run else None
     bases = _bases(base, by)
@@ -75,6 +76,8 @@ def _run(namespace: Namespace, run: UUID, by: Principal) -> Run:
     """The run, in the version's own namespace: whoever may see a version may see what made it."""
     rows = Run.objects.select_related("created_by").filter(namespace=namespace)
     found: Run = visible(rows, by, f"run {run} in {namespace.name}", pk=run)
+    # Any bytes can be said to come from a run; only its own account is believed.
+    check_own(found, by)
     if found.lifecycle == Lifecycle.DELETED:
         raise InvalidInput(f"The run {found} was deleted: restore it, or name another.", field="run")
     return found

@@ -57,9 +57,10 @@ def a_run(
     metrics: dict[str, float] | None = None,
     capture: dict[str, Any] | None = None,
     elsewhere: bool = False,
+    status: str = "finished",
     **making: Any,
 ) -> Run:
-    """A finished run, complete unless told otherwise."""
+    """A finished run, complete unless told otherwise; `running`, and silent of its capture, if that is its status."""
     principal = cast.principal(by)
     facts: dict[str, Any] = {
         "entry_point": "train.py",
@@ -78,7 +79,9 @@ def a_run(
         metrics=[Measurement(key, value, 0, 1) for key, value in (metrics or {}).items()],
     )
     log_datasets(run=run, by=principal, uses=[read("train.csv")] if uses is None else uses)
-    return update_run(run=run, by=principal, status="finished", capture=capture or COMPLETE)
+    if status == Run.Status.RUNNING:
+        return run
+    return update_run(run=run, by=principal, status=status, capture=capture or COMPLETE)
 
 
 def a_version(

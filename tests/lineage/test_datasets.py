@@ -9,8 +9,9 @@ import pytest
 from django.db import connection
 
 from lineage.actions.datasets import log_datasets
-from lineage.actions.runs import start_run
+from lineage.actions.runs import NotYourRun, RunHasEnded, start_run, update_run
 from lineage.models import Dataset, DatasetVersion, Edge, Node, Run
+from registry.models import SYSTEM
 from tests.cast import Cast, make_cast
 from tests.lineage.scenes import a_run, digest_of, read, wrote
 
@@ -29,7 +30,7 @@ def read_by(run: Run) -> set[Any]:
 
 def test_it_works(cast: Cast) -> None:
     client = cast.client("ben")
-    run = str(a_run(cast, uses=[]).pk)
+    run = str(a_run(cast, uses=[], status="running").pk)
     use = {
         "name": "train.csv",
         "digest": digest_of("a"),
@@ -65,7 +66,7 @@ def test_it_works(cast: Cast) -> None:
 )
 def test_what_is_no_dataset_is_refused_by_name(cast: Cast, field: str, value: Any) -> None:
     use = {"name": "x", "digest": digest_of("x"), "role": "input", field: value}
-    path = f"/api/v1/runs/{a_run(cast, uses=[]).pk}/datasets"
+    path = f"/api/v1/runs/{a_run(cast, uses=[], status='running').pk}/datasets"
     answer = cast.client("ben").post(path, {"datasets": [use]})
     assert answer.status_code == 422
     assert field in answer.json()["field"]
@@ -78,6 +79,42 @@ def test_saying_it_again_changes_nothing(cast: Cast) -> None:
     join(cast, run, read("train.csv"), wrote("features.csv"))
     assert set(Edge.objects.values_list("pk", flat=True)) == before
     assert len(occurrences(cast, "train.csv")) == len(occurrences(cast, "features.csv")) == 1
+
+
+@pytest.mark.parametrize("status", ["finished", "failed", "killed"])
+def test_nothing_is_added_to_a_run_that_has_ended(cast: Cast, status: str) -> None:
+    run = a_run(cast, uses=[read("train.csv"), wrote("features.csv")], status=status)
+    before = set(Edge.objects.values_list("pk", flat=True))
+    for more in (read("more.csv"), wrote("more.csv"), wrote("train.csv"), read("train.csv", context="test")):
+        with pytest.raises(RunHasEnded, match=f"has ended \\({status}\\)"):
+            join(cast, run, read("train.csv"), more)
+    assert set(Edge.objects.values_list("pk", flat=True)) == before
+    assert not Dataset.objects.filter(namespace=cast.namespace, name="more.csv").exists()
+
+
+def test_a_lost_answer_is_asked_again_after_the_end(cast: Cast) -> None:
+    run = a_run(cast, uses=[read("train.csv"), wrote("features.csv")])
+    join(cast, run, read("train.csv"))
+    join(cast, run, wrote("features.csv"), read("train.csv"))
+    assert Edge.objects.filter(to_node=run.pk).count() == 1
+
+
+def test_datasets_of_somebody_elses_run(cast: Cast) -> None:
+    run = a_run(cast, by="eve", uses=[], status="running")
+    with pytest.raises(NotYourRun, match=cast.user("eve").username):
+        join(cast, run, read("train.csv"))
+    assert read_by(run) == set()
+
+
+def test_who_answers_for_an_account_writes_its_run_and_the_other_way_round(cast: Cast) -> None:
+    ci, ada = (
+        a_run(cast, by="ci", uses=[], status="running"),
+        a_run(cast, by="ada", uses=[], status="running"),
+    )
+    log_datasets(run=ci, by=cast.principal("ada"), uses=[read("train.csv")])
+    log_datasets(run=ada, by=cast.principal("ci"), uses=[read("train.csv")])
+    assert read_by(ci) == read_by(ada) != set()
+    update_run(run=ci, by=SYSTEM, status="killed")
 
 
 def test_equal_content_is_one_occurrence_to_its_readers(cast: Cast) -> None:
@@ -103,7 +140,7 @@ def test_of_two_producers_none_is_claimed(cast: Cast) -> None:
 
 
 def test_a_producer_that_appears_later_does_not_move_what_was_read(cast: Cast) -> None:
-    trained = a_run(cast, uses=[read("features.csv")])
+    trained = a_run(cast, uses=[read("features.csv")], status="running")
     before = read_by(trained)
     a_run(cast, uses=[wrote("features.csv")])
     join(cast, trained, read("features.csv"))
@@ -111,14 +148,14 @@ def test_a_producer_that_appears_later_does_not_move_what_was_read(cast: Cast) -
 
 
 def test_a_step_that_changes_nothing_makes_no_circle(cast: Cast) -> None:
-    run = a_run(cast, uses=[read("x.csv"), wrote("x.csv")])
+    run = a_run(cast, uses=[read("x.csv"), wrote("x.csv")], status="running")
     assert len(occurrences(cast, "x.csv")) == 2
     join(cast, run, read("x.csv", context="validation"))
     assert len(read_by(run)) == 1
 
 
 def test_what_a_later_step_wrote_was_not_read_before(cast: Cast) -> None:
-    first = a_run(cast, uses=[wrote("a.csv")])
+    first = a_run(cast, uses=[wrote("a.csv")], status="running")
     a_run(cast, uses=[read("a.csv"), wrote("b.csv")])
     join(cast, first, read("b.csv"))
     (chosen,) = read_by(first)
@@ -132,7 +169,7 @@ def test_one_content_read_for_two_purposes_is_two_edges(cast: Cast) -> None:
 
 
 def test_many_datasets_take_few_queries(cast: Cast, django_assert_max_num_queries: Any) -> None:
-    run = a_run(cast, uses=[])
+    run = a_run(cast, uses=[], status="running")
     with django_assert_max_num_queries(18):
         join(cast, run, *(read(f"{n}.csv") for n in range(200)), *(wrote(f"out/{n}.csv") for n in range(200)))
     assert len(read_by(run)) == 200

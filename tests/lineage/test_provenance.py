@@ -15,7 +15,8 @@ from tests.lineage.scenes import CODE, COMPLETE, ENVIRONMENT, a_run, a_version, 
 
 
 def a_making(**facts: Any) -> Run:
-    return Run(**{"code": CODE, "environment": ENVIRONMENT, "capture": COMPLETE, **facts})
+    made = {"code": CODE, "environment": ENVIRONMENT, "capture": COMPLETE, "status": "finished"}
+    return Run(**{**made, **facts})
 
 
 @pytest.mark.parametrize(
@@ -33,6 +34,12 @@ def a_making(**facts: Any) -> Run:
         ({"capture": {"state": "unknown", "notes": ["mmap."]}}, 1, "unknown", ""),
         ({"capture": {"state": "unknown", "notes": []}}, 0, "unknown", "no dataset"),
         ({"capture": {}}, 1, "unknown", ""),
+        ({"status": "running"}, 1, "unknown", ""),
+        ({"status": "scheduled"}, 1, "unknown", ""),
+        ({"status": "running", "capture": {"state": "incomplete", "notes": ["x"]}}, 1, "unknown", "x"),
+        ({"status": "failed"}, 1, "incomplete", "did not finish: it failed"),
+        ({"status": "killed"}, 1, "incomplete", "did not finish: it was killed"),
+        ({"status": "failed", "capture": {}}, 1, "incomplete", "did not finish"),
     ],
 )
 def test_each_fact_that_is_missing(facts: dict[str, Any], read_count: int, state: str, missing: str) -> None:
@@ -43,6 +50,12 @@ def test_each_fact_that_is_missing(facts: dict[str, Any], read_count: int, state
         assert missing in told["missing"][0]
     else:
         assert told["missing"] == []
+
+
+def test_a_run_that_goes_on_says_so() -> None:
+    for facts in ({}, {"capture": {}}):
+        (note,) = completeness(a_making(status="running", **facts), 1)["notes"]
+        assert note.startswith("the run has not ended")
 
 
 def test_an_image_is_noted_and_missing_only_where_it_is_required() -> None:
@@ -64,12 +77,12 @@ def test_what_is_told_of_a_version(cast: Cast) -> None:
 
 
 def test_who_trained_is_who_ran(cast: Cast) -> None:
-    version = a_version(cast, a_run(cast, by="ben"), by="eve")
-    assert trainers_of(version) == {cast.user("ben").pk}
+    version = a_version(cast, a_run(cast, by="ada"), by="ci")
+    assert trainers_of(version) == {cast.user("ada").pk}
 
 
 def test_who_answers_for_the_service_account_trained_too(cast: Cast) -> None:
-    version = a_version(cast, a_run(cast, by="ci"), by="eve")
+    version = a_version(cast, a_run(cast, by="ci"), by="ada")
     assert trainers_of(version) == {cast.user("ci").pk, cast.user("ada").pk}
 
 

@@ -123,17 +123,36 @@ def test_a_version_registered_within_its_run_hears_how_it_ended(cast: Cast) -> N
     run = start_run(namespace=cast.namespace, by=by)
     version = a_version(cast, run)
     assert version.completeness["state"] == "unknown"
+    log_datasets(run=run, by=by, uses=[read("train.csv")])
+    version.refresh_from_db(fields=["completeness"])
+    assert version.completeness["state"] == "unknown"
+    assert "has not ended" in version.completeness["notes"][0]
+    assert not [told for told in version.completeness["missing"] if "dataset" in told]
     update_run(run=run, by=by, status="finished", capture=COMPLETE)
     version.refresh_from_db(fields=["completeness"])
     assert version.completeness["state"] == "incomplete"
     assert [missing.split(":")[0] for missing in version.completeness["missing"]] == [
         "no Git commit",
-        "no dataset that was read",
         "no package versions",
     ]
-    log_datasets(run=run, by=by, uses=[read("train.csv")])
-    version.refresh_from_db(fields=["completeness"])
-    assert not [told for told in version.completeness["missing"] if "dataset" in told]
+
+
+def test_what_was_captured_does_not_make_a_run_complete_that_did_not_finish(cast: Cast) -> None:
+    by = cast.principal("ben")
+    run = a_run(cast, status="running")
+    version = a_version(cast, run)
+    for change, state in (({"capture": COMPLETE}, "unknown"), ({"status": "failed"}, "incomplete")):
+        update_run(run=run, by=by, **change)
+        version.refresh_from_db(fields=["completeness"])
+        assert version.completeness["state"] == state
+    assert version.completeness["missing"] == ["the run did not finish: it failed"]
+
+
+def test_somebody_elses_run_is_not_claimed(cast: Cast, ben: APIClient, upload: Upload) -> None:
+    answer = register(ben, cast, upload, run=str(a_run(cast, by="eve").pk))
+    assert (answer.status_code, answer.json()["code"]) == (403, "not-your-run")
+    assert cast.user("eve").username in answer.json()["detail"]
+    assert not RegisteredModel.objects.filter(namespace=cast.namespace).exists()
 
 
 class TestList:

@@ -29,7 +29,11 @@ def trainers_of(version: ModelVersion) -> set[UUID]:
 
 def training_inputs(version: ModelVersion) -> dict[str, set[str]]:
     """The digest of every dataset it was made from, directly or through earlier steps and base models, with
-    the contexts in which it was read (`training`, `validation`, `test`, or "" where none was given)."""
+    the contexts in which it was read (`training`, `validation`, `test`, or "" where none was given).
+
+    Bases cross namespaces, and so does this: it is for deciding. Digests and contexts are not to be shown to
+    somebody who may see the version; how many there are may be.
+    """
     above = ancestors([version.pk])
     digests = dict(DatasetVersion.objects.filter(pk__in=above).values_list("pk", "digest"))
     found: dict[str, set[str]] = {digest: set() for digest in digests.values()}

@@ -33,7 +33,13 @@ def graph_json(
         "depth": depth,
         "nodes": [_node(shown[key], named.get(key), distance) for key, distance in found.nodes.items()],
         "edges": [
-            {"from": shown[e.source], "to": shown[e.target], "role": e.role, "context": e.context}
+            {
+                "from": shown[e.source],
+                "to": shown[e.target],
+                "role": e.role,
+                # A free text, of whoever wrote the edge: for those who see both of its ends.
+                "context": e.context if e.source in named and e.target in named else "",
+            }
             for e in arrows(found.nodes)
         ],
         "note": _note(found),

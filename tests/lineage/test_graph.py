@@ -88,17 +88,20 @@ def test_a_version_without_a_run_stands_alone(cast: Cast) -> None:
 
 def test_what_may_not_be_seen_keeps_its_place(cast: Cast) -> None:
     """A base from another namespace, with the run and data that made it: the shape stays, the names do not."""
-    run = a_run(cast, by="mallory", elsewhere=True, uses=[read("secret.csv")])
+    secret = read("secret.csv", context="secret purpose")
+    run = a_run(cast, by="mallory", elsewhere=True, uses=[secret])
     hidden = a_version(cast, run, by="mallory", elsewhere=True, name="secret-model")
     grant_role(namespace=cast.elsewhere, user=cast.user("ada"), role="viewer", by=SYSTEM)
     version = a_version(cast, a_run(cast, by="ada"), by="ada", base=[hidden.reference])
     seen = lineage(cast.client("ada"), version)
     assert ("model_version", hidden.reference) in labels(seen)
+    assert {edge["context"] for edge in seen.json()["edges"]} == {"", "training", "secret purpose"}
     stubbed = lineage(cast.client("ben"), version)
     shown = stubbed.json()
     assert sum(node["kind"] == "restricted" for node in shown["nodes"]) == 3
     assert all(node["detail"] == {} for node in shown["nodes"] if node["kind"] == "restricted")
     assert len(shown["edges"]) == len(seen.json()["edges"]) == 5
+    assert {edge["context"] for edge in shown["edges"]} == {"", "training"}
     text = json.dumps(shown)
     assert all(secret not in text for secret in ("secret", str(hidden.pk), str(run.pk), cast.elsewhere.name))
 

@@ -67,13 +67,12 @@ def compare_metrics(a: Making, b: Making) -> list[dict[str, Any]]:
 
 
 def _pair(a: float, b: float) -> dict[str, float | None]:
-    """Both values and b - a; null where a value is no finite number."""
-    finite = math.isfinite(a) and math.isfinite(b)
-    return {
-        "a": a if math.isfinite(a) else None,
-        "b": b if math.isfinite(b) else None,
-        "difference": b - a if finite else None,
-    }
+    """Both values and b - a; null what is no finite number, as the difference of two that are may be."""
+    return {"a": _finite(a), "b": _finite(b), "difference": _finite(b - a)}
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None
 
 
 def _verdict(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -83,6 +85,45 @@ class Document(serializers.JSONField):
         if len(json.dumps(data, ensure_ascii=False).encode()) > self.most:
             raise serializers.ValidationError(f"This holds at most {self.most:,} bytes.")
         return data
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What a value is: how that is said, and whether it is so."""
+
+    words: str
+    holds: Callable[[Any], bool]
+
+
+TEXT = Shape("a text", lambda value: isinstance(value, str))
+FLAG = Shape("true or false", lambda value: isinstance(value, bool))
+OBJECT = Shape("an object", lambda value: isinstance(value, dict))
+TEXT_LIST = Shape(
+    "a list of texts", lambda value: isinstance(value, list) and all(isinstance(each, str) for each in value)
+)
+TEXT_MAP = Shape(
+    "an object of texts",
+    lambda value: isinstance(value, dict) and all(isinstance(each, str) for each in value.values()),
+)
+
+
+class Facts(Document):
+    """An object whose known keys hold what `shapes` says, each when it is there; other keys are kept as they are."""
+
+    def __init__(self, shapes: Mapping[str, Shape], **kwargs: Any) -> None:
+        self.shapes = shapes
+        super().__init__(**kwargs)
+
+    def to_internal_value(self, data: Any) -> Any:
+        found = super().to_internal_value(data)
+        wrong = {
+            key: [f"This is {shape.words}."]
+            for key, shape in self.shapes.items()
+            if key in found and not shape.holds(found[key])
+        }
+        if wrong:
+            raise serializers.ValidationError(wrong)
+        return found
 
 
 class Texts(serializers.DictField):

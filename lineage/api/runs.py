@@ -12,7 +12,18 @@ from rest_framework.response import Response
 
 from lineage.actions.datasets import Use, log_datasets
 from lineage.actions.runs import CAPTURES, Making, Measurement, log_to_run, start_run, update_run
-from lineage.api.fields import Document, MetricValue, Texts, Time
+from lineage.api.fields import (
+    FLAG,
+    OBJECT,
+    TEXT,
+    TEXT_LIST,
+    TEXT_MAP,
+    Document,
+    Facts,
+    MetricValue,
+    Texts,
+    Time,
+)
 from lineage.api.shows import RUN_ROWS, datasets_of, run_json
 from lineage.models import Edge, Lifecycle, Run
 from registry.http.endpoint import Endpoint
@@ -22,6 +33,16 @@ from registry.http.paging import page
 MEBIBYTE = 1024 * 1024
 AT_ONCE = 1000
 BIGGEST = 2**63 - 1
+CODE = {
+    "commit": TEXT,
+    "remote": TEXT,
+    "branch": TEXT,
+    "dirty": FLAG,
+    "diff_digest": TEXT,
+    "untracked": TEXT_LIST,
+}
+ENVIRONMENT = {"image_digest": TEXT, "python": TEXT, "os": TEXT, "packages": TEXT_MAP, "hardware": OBJECT}
+CONFIG = {"path": TEXT, "digest": TEXT, "values": OBJECT}
 DIGEST = r"^(sha256|frame-v1):[0-9a-f]{64}$"
 
 
@@ -33,9 +54,9 @@ class NewRun(Body):
     started_at = Time(default=None, allow_null=True)
     entry_point = serializers.CharField(max_length=1000, allow_blank=True, default="")
     command = Document(kinds=(list,), most=64 * 1024, default=list)
-    code = Document(most=MEBIBYTE, default=None, allow_null=True)
-    environment = Document(most=MEBIBYTE, default=dict)
-    config = Document(most=MEBIBYTE, default=None, allow_null=True)
+    code = Facts(CODE, most=MEBIBYTE, default=None, allow_null=True)
+    environment = Facts(ENVIRONMENT, most=MEBIBYTE, default=dict)
+    config = Facts(CONFIG, most=MEBIBYTE, default=None, allow_null=True)
 
     def validate_command(self, value: list[Any]) -> list[str]:
         if not all(isinstance(word, str) for word in value):

@@ -110,6 +110,45 @@ def test_what_cannot_be_a_run_is_refused_by_name(cast: Cast, ben: APIClient, fie
     assert answer.json()["field"] == field
 
 
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("code.commit", {"a": 1}),
+        ("code.commit", None),
+        ("code.remote", 1),
+        ("code.branch", []),
+        ("code.dirty", "yes"),
+        ("code.diff_digest", {}),
+        ("code.untracked", "a.py"),
+        ("code.untracked", ["a.py", 1]),
+        ("environment.image_digest", 1),
+        ("environment.python", 3.11),
+        ("environment.os", {}),
+        ("environment.packages", ["numpy"]),
+        ("environment.packages", {"numpy": 2}),
+        ("environment.hardware", "big"),
+        ("config.path", []),
+        ("config.digest", 1),
+        ("config.values", "x"),
+    ],
+)
+def test_facts_of_another_shape_are_refused_by_name(
+    cast: Cast, ben: APIClient, field: str, value: Any
+) -> None:
+    fact, _, key = field.partition(".")
+    answer = start(ben, cast, **{fact: {key: value}})
+    assert answer.status_code == 422
+    assert answer.json()["field"] == field
+    assert "This is " in answer.json()["detail"]
+    assert not Run.objects.filter(namespace=cast.namespace).exists()
+
+
+def test_facts_that_nobody_asked_for_are_kept(cast: Cast, ben: APIClient) -> None:
+    made = start(ben, cast, code={**CODE, "pipeline": {"id": 7}}, environment={"hardware": {"cpus": 2}})
+    assert made.status_code == 201
+    assert made.json()["code"]["pipeline"] == {"id": 7}
+
+
 class TestAccess:
     def test_a_stranger_sees_nothing(self, cast: Cast, run: str) -> None:
         mallory = cast.client("mallory")
@@ -169,6 +208,20 @@ class TestEnd:
         assert (shown["name"], shown["status"], shown["failure"]) == ("second", "failed", "ValueError: no")
         assert shown["ended_at"] is not None
 
+    def test_a_capture_is_not_told_afterwards(self, ben: APIClient, run: str) -> None:
+        ben.patch(f"/api/v1/runs/{run}", {"status": "finished"})
+        answer = ben.patch(f"/api/v1/runs/{run}", {"capture": {"state": "complete", "notes": []}})
+        assert (answer.status_code, answer.json()["code"]) == (409, "run-has-ended")
+        assert Run.objects.get(pk=run).capture == {}
+
+    @pytest.mark.parametrize("change", [{"status": "failed"}, {"capture": CAPTURE}, {"name": "mine"}])
+    def test_it_is_ended_by_nobody_else(self, cast: Cast, run: str, change: dict[str, Any]) -> None:
+        answer = cast.client("eve").patch(f"/api/v1/runs/{run}", change)
+        assert (answer.status_code, answer.json()["code"]) == (403, "not-your-run")
+        assert f"is {cast.user('ben').username}'s" in answer.json()["detail"]
+        held = Run.objects.get(pk=run)
+        assert (held.status, held.capture, held.name) == ("running", {}, "")
+
 
 class TestLog:
     def test_everything_at_once_and_again(self, ben: APIClient, run: str) -> None:
@@ -195,6 +248,38 @@ class TestLog:
         shown = ben.get(f"/api/v1/runs/{run}").json()
         assert shown["parameters"] == {"lr": "0.1"}
         assert shown["tags"] == {}
+
+    def test_after_the_end_only_what_is_known_is_said_again(self, ben: APIClient, run: str) -> None:
+        what = {
+            "parameters": {"lr": "0.1"},
+            "metrics": [metric("loss", 0.5), metric("odd", "NaN", 2), metric("none", -0.0)],
+        }
+        log(ben, run, **what)
+        ben.patch(f"/api/v1/runs/{run}", {"status": "finished"})
+        before = ben.get(f"/api/v1/runs/{run}").json()
+        assert log(ben, run, **what).status_code == 200
+        more: list[dict[str, Any]] = [
+            {"parameters": {"lr": "0.1", "depth": "3"}},
+            {"metrics": [metric("loss", 0.5), metric("loss", 0.25)]},
+            {"metrics": [metric("loss", 0.5, 1)]},
+            {"metrics": [metric("loss", 0.5, timestamp=2)]},
+            {"metrics": [metric("accuracy", 0.5)]},
+        ]
+        for each in more:
+            answer = log(ben, run, tags={"a": "b"}, **each)
+            assert (answer.status_code, answer.json()["code"]) == (409, "run-has-ended")
+            assert answer.json()["field"] == next(iter(each))
+        assert log(ben, run, parameters={"lr": "0.2"}).json()["code"] == "parameter-is-written"
+        assert ben.get(f"/api/v1/runs/{run}").json() == before
+        assert log(ben, run, tags={"late": "yes"}).status_code == 200
+
+    def test_of_somebody_elses_run_only_tags_are_written(self, cast: Cast, run: str) -> None:
+        eve = cast.client("eve")
+        for what in ({"parameters": {"lr": "1"}}, {"metrics": [metric("loss", 0.5)]}):
+            assert log(eve, run, **what).json()["code"] == "not-your-run"
+        assert log(eve, run, tags={"seen": "by eve"}).status_code == 200
+        shown = eve.get(f"/api/v1/runs/{run}").json()
+        assert (shown["parameters"], shown["metrics"], shown["tags"]) == ({}, {}, {"seen": "by eve"})
 
     def test_a_tag_is_overwritten(self, ben: APIClient, run: str) -> None:
         log(ben, run, tags={"team": "risk"})

@@ -265,6 +265,13 @@ class TestMetrics:
         assert (found["name"], found["dataset"], found["split"]) == ("accuracy", "held.csv", "test")
         assert (found["a"], found["b"], found["difference"]) == (0.5, 0.25, -0.25)
 
+    def test_a_difference_that_is_no_finite_number_is_null(self, cast: Cast) -> None:
+        a, b = pair(cast)
+        self.measure(cast, a, -1.7e308)
+        self.measure(cast, b, 1.7e308)
+        (found,) = why(cast, a, b)["metrics"]
+        assert (found["a"], found["b"], found["difference"]) == (-1.7e308, 1.7e308, None)
+
     def test_else_what_the_runs_measured(self, cast: Cast) -> None:
         a = a_version(cast, a_run(cast, metrics={"loss": 0.5, "only": 1.0, "odd": float("nan")}))
         b = a_version(cast, a_run(cast, metrics={"loss": 0.75, "odd": 1.0}))

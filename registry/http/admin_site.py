@@ -20,6 +20,7 @@ from registry.http.access import rule_for
 from registry.models import RoleGroup
 
 View = Callable[..., HttpResponse]
+SHORTCUT = "r/<path:content_type_id>/<path:object_id>/"
 LONGEST_NAME = 150
 LONGEST_PASSWORD = 4096
 
@@ -74,14 +75,11 @@ class Site(UnfoldAdminSite):
         self.pages.append((route, ruled, name))
 
     def extra_urls(self) -> list[URLPattern]:
-        # First of all routes, so that it is Django's own view that is out of reach.
-        shortcut = path(
-            "r/<path:content_type_id>/<path:object_id>/", self.admin_view(_nothing), name="view_on_site"
-        )
-        return [
-            shortcut,
-            *(path(route, self.admin_view(view), name=name) for route, view, name in self.pages),
-        ]
+        return [path(route, self.admin_view(view), name=name) for route, view, name in self.pages]
+
+    def get_urls(self) -> list[Any]:
+        closed = path(SHORTCUT, self.admin_view(_nothing), name="view_on_site")
+        return [closed if getattr(each, "name", "") == closed.name else each for each in super().get_urls()]
 
     def extra_context(self, context: dict[str, Any], request: HttpRequest) -> dict[str, Any]:
         # The colours are in our stylesheet: as an inline style they would need an exception in the policy.

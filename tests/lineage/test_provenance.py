@@ -53,8 +53,8 @@ def test_each_fact_that_is_missing(facts: dict[str, Any], read_count: int, state
 
 
 def test_a_run_that_goes_on_says_so() -> None:
-    for facts in ({}, {"capture": {}}):
-        (note,) = completeness(a_making(status="running", **facts), 1)["notes"]
+    for capture in (COMPLETE, {}):
+        (note,) = completeness(a_making(status="running", capture=capture), 1)["notes"]
         assert note.startswith("the run has not ended")
 
 

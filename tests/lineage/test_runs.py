@@ -110,45 +110,6 @@ def test_what_cannot_be_a_run_is_refused_by_name(cast: Cast, ben: APIClient, fie
     assert answer.json()["field"] == field
 
 
-@pytest.mark.parametrize(
-    ("field", "value"),
-    [
-        ("code.commit", {"a": 1}),
-        ("code.commit", None),
-        ("code.remote", 1),
-        ("code.branch", []),
-        ("code.dirty", "yes"),
-        ("code.diff_digest", {}),
-        ("code.untracked", "a.py"),
-        ("code.untracked", ["a.py", 1]),
-        ("environment.image_digest", 1),
-        ("environment.python", 3.11),
-        ("environment.os", {}),
-        ("environment.packages", ["numpy"]),
-        ("environment.packages", {"numpy": 2}),
-        ("environment.hardware", "big"),
-        ("config.path", []),
-        ("config.digest", 1),
-        ("config.values", "x"),
-    ],
-)
-def test_facts_of_another_shape_are_refused_by_name(
-    cast: Cast, ben: APIClient, field: str, value: Any
-) -> None:
-    fact, _, key = field.partition(".")
-    answer = start(ben, cast, **{fact: {key: value}})
-    assert answer.status_code == 422
-    assert answer.json()["field"] == field
-    assert "This is " in answer.json()["detail"]
-    assert not Run.objects.filter(namespace=cast.namespace).exists()
-
-
-def test_facts_that_nobody_asked_for_are_kept(cast: Cast, ben: APIClient) -> None:
-    made = start(ben, cast, code={**CODE, "pipeline": {"id": 7}}, environment={"hardware": {"cpus": 2}})
-    assert made.status_code == 201
-    assert made.json()["code"]["pipeline"] == {"id": 7}
-
-
 class TestAccess:
     def test_a_stranger_sees_nothing(self, cast: Cast, run: str) -> None:
         mallory = cast.client("mallory")

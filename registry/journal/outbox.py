@@ -51,7 +51,9 @@ def drain(*, most: int = 200) -> int:
                 logger.exception("event %s could not be handed on", item.pk)
                 item.attempts += 1
                 item.last_error = repr(error)[:1000]
-                item.due_at = timezone.now() + min(timedelta(seconds=2 ** min(item.attempts, 20)), LONGEST_WAIT)
+                item.due_at = timezone.now() + min(
+                    timedelta(seconds=2 ** min(item.attempts, 20)), LONGEST_WAIT
+                )
                 item.save(update_fields=["attempts", "last_error", "due_at"])
         done += 1
     return done

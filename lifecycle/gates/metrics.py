@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from abc import abstractmethod
 from typing import Any
 
 from lifecycle.gates.kinds import Context, Finding, Gate, Parameter, Verdict
@@ -73,8 +74,9 @@ class _Bound(Gate):
     def claim(self, given: dict[str, Any]) -> str:
         return f"{given['metric']} on {given['split']} is {self.words} {given['bound']:g}"
 
+    @abstractmethod
     def holds(self, value: float, bound: float) -> bool:
-        raise NotImplementedError
+        """Whether the value is on the right side of the bound."""
 
     def evaluate(self, context: Context, given: dict[str, Any]) -> Finding:
         found = measurements(context, context.version, given, metric=given["metric"])

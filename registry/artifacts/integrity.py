@@ -8,7 +8,6 @@ from typing import Any
 
 from django.utils import timezone
 
-from registry.artifacts.scrub import verify_blobs_of
 from registry.models import Artifact, Blob, Manifest, ModelVersion, Tier
 
 FRESH = timedelta(hours=24)
@@ -62,9 +61,3 @@ def _wrong(blob: Blob, since: datetime) -> str | None:
     if blob.verified_at is None or blob.verified_at < since:
         return "was not read again recently enough: verify the version first"
     return None
-
-
-def reverify(version: ModelVersion) -> Integrity:
-    """Read and hash every blob now, then say what is known. It may take minutes. Raises StoreUnavailable."""
-    verify_blobs_of(version.pk)
-    return integrity(version)

@@ -11,7 +11,8 @@ from django.utils import timezone
 
 from registry.actions.versions import VersionNotReady, request_verification
 from registry.artifacts import scrub, storage
-from registry.artifacts.integrity import integrity, reverify
+from registry.artifacts.integrity import integrity
+from registry.artifacts.scrub import verify_blobs_of
 from registry.errors import Forbidden
 from registry.models import Blob, ModelVersion
 from registry.tasks import sweep_versions
@@ -176,10 +177,12 @@ def test_integrity_in_a_sentence(cast: Cast) -> None:
     assert not stale.ok
     assert stale.sentence.startswith("model.bin was not read again recently enough")
     assert integrity(version, since=timezone.now() - 2 * WEEK).ok
-    assert reverify(version).ok
+    verify_blobs_of(version.pk)
+    assert integrity(version).ok
 
     overwrite(other, b"z" * 50)
-    bad = reverify(version)
+    verify_blobs_of(version.pk)
+    bad = integrity(version)
     assert not bad.ok
     assert bad.sentence.startswith("b.bin is quarantined: its object holds 50 bytes with sha256")
     assert [wrong["path"] for wrong in bad.evidence["wrong"]] == ["b.bin"]

@@ -24,8 +24,11 @@ class Permission(StrEnum):
     VERSION_SUSPEND = "version.suspend"
     VERSION_DEPRECATE = "version.deprecate"
     VERSION_RESTORE = "version.restore"
+    VERSION_DELETE = "version.delete"
     POLICY_EDIT = "policy.edit"
     ROLE_GRANT = "role.grant"
+    KEY_EDIT = "key.edit"
+    NAMESPACE_EDIT = "namespace.edit"
     WEBHOOK_EDIT = "webhook.edit"
     RETENTION_EDIT = "retention.edit"
     JOURNAL_READ = "journal.read"
@@ -55,7 +58,13 @@ _MAKE = _READ | {
     P.EVALUATION_CREATE,
     P.CHECK_REPORT,
 }
-_ENGINEER = _MAKE | {P.ALIAS_MOVE, P.PROMOTION_REQUEST, P.VERSION_DEPRECATE, P.VERSION_RESTORE}
+_ENGINEER = _MAKE | {
+    P.ALIAS_MOVE,
+    P.PROMOTION_REQUEST,
+    P.VERSION_DEPRECATE,
+    P.VERSION_RESTORE,
+    P.VERSION_DELETE,
+}
 _AUDIT = _READ | {P.JOURNAL_VERIFY}
 
 ROLES: dict[Role, frozenset[Permission]] = {
@@ -66,6 +75,6 @@ ROLES: dict[Role, frozenset[Permission]] = {
     | {P.PROMOTION_DECIDE, P.VERSION_ROLL_BACK, P.VERSION_SUSPEND, P.VERSION_VERIFY, P.VERSION_RESTORE},
     Role.NAMESPACE_ADMIN: _ENGINEER
     | _AUDIT
-    | {P.POLICY_EDIT, P.ROLE_GRANT, P.WEBHOOK_EDIT, P.RETENTION_EDIT},
+    | {P.POLICY_EDIT, P.ROLE_GRANT, P.KEY_EDIT, P.NAMESPACE_EDIT, P.WEBHOOK_EDIT, P.RETENTION_EDIT},
     Role.AUDITOR: _AUDIT,
 }

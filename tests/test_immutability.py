@@ -25,11 +25,15 @@ HISTORY = [
     "lineage_node",
     "lineage_runmetric",
     "lineage_runparameter",
+    "lineage_supply",
     "registry_aliasmove",
+    "registry_attachment",
     "registry_deliveryattempt",
     "registry_evaluation",
     "registry_evaluationmetric",
     "registry_event",
+    "registry_scanreport",
+    "registry_signaturecheck",
     "registry_stagechange",
 ]
 SEALED = [

@@ -11,6 +11,7 @@ from lineage.models.runs import (
     RunParameter,
     RunTag,
 )
+from lineage.models.supply import Supply
 
 __all__ = [
     "Dataset",
@@ -26,4 +27,5 @@ __all__ = [
     "RunMetric",
     "RunParameter",
     "RunTag",
+    "Supply",
 ]

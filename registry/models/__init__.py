@@ -10,6 +10,7 @@ from registry.models.catalog import (
     RegisteredModelUserPermission,
     StageChange,
 )
+from registry.models.contents import Attachment, Safety, ScanReport, SignatureCheck, SigningKey
 from registry.models.evaluations import Evaluation, EvaluationMetric
 from registry.models.events import Delivery, DeliveryAttempt, Event, OutboxItem, Webhook
 from registry.models.people import (
@@ -31,6 +32,7 @@ __all__ = [
     "Alias",
     "AliasMove",
     "Artifact",
+    "Attachment",
     "Blob",
     "Delivery",
     "DeliveryAttempt",
@@ -49,7 +51,11 @@ __all__ = [
     "RegisteredModelGroupPermission",
     "RegisteredModelUserPermission",
     "RoleGroup",
+    "Safety",
+    "ScanReport",
     "ServiceToken",
+    "SignatureCheck",
+    "SigningKey",
     "Stage",
     "StageChange",
     "Tier",

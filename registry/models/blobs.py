@@ -19,6 +19,43 @@ class Tier(models.TextChoices):
     COLD = "cold"
 
 
+class StillNeeded(Always):
+    """A blob that a manifest needs is neither condemned nor gone, whoever says so."""
+
+    name = "still_needed"
+    when = pgtrigger.Before
+    operation = pgtrigger.Update
+
+    def get_func(self, model: models.Model) -> str:
+        return f"""
+            IF NEW.state <> OLD.state AND NEW.state <> 'live' AND EXISTS (
+                SELECT 1 FROM registry_artifact a JOIN registry_manifest m ON m.id = a.manifest_id
+                WHERE a.blob_id = NEW.sha256 AND m.released_at IS NULL
+            ) THEN {refuse("blob_is_needed", "a manifest needs %", "NEW.sha256")} END IF;
+            RETURN NEW;
+        """
+
+
+class ReleasedForGood(Always):
+    """A manifest is released once, when every version made of it is deleted, and never needed again."""
+
+    name = "released_for_good"
+    when = pgtrigger.Before
+    operation = pgtrigger.Update
+
+    def get_func(self, model: models.Model) -> str:
+        return f"""
+            IF OLD.released_at IS NOT NULL AND NEW.released_at IS DISTINCT FROM OLD.released_at THEN
+                {refuse("released", "a manifest is released once")}
+            END IF;
+            IF OLD.released_at IS NULL AND NEW.released_at IS NOT NULL AND EXISTS (
+                SELECT 1 FROM registry_modelversion v
+                WHERE v.manifest_id = NEW.id AND v.status NOT IN ('deleted', 'failed')
+            ) THEN {refuse("manifest_in_use", "a version is made of it")} END IF;
+            RETURN NEW;
+        """
+
+
 class Blob(models.Model):
     """Bytes by their sha256 (64 hex digits). Where they lie changes; what they are does not."""
 
@@ -34,10 +71,25 @@ class Blob(models.Model):
     verified_at = models.DateTimeField(null=True, blank=True, db_index=True)
     quarantined_at = models.DateTimeField(null=True, blank=True)
     quarantine_reason = models.TextField(blank=True, default="")
+    # Since when no manifest needs it; null while it is live.
+    condemned_at = models.DateTimeField(null=True, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
-        triggers: ClassVar = [Fixed(["sha256", "size", "created_at"], constraint="blob_is_content")]
+        triggers: ClassVar = [
+            Fixed(["sha256", "size", "created_at"], constraint="blob_is_content"),
+            LegalEdges(
+                "state",
+                [("live", "condemned"), ("condemned", "live"), ("condemned", "gone"), ("gone", "live")],
+                ["live"],
+            ),
+            StillNeeded(),
+        ]
+        indexes: ClassVar = [
+            models.Index(
+                fields=["condemned_at"], condition=models.Q(state="condemned"), name="blob_condemned"
+            )
+        ]
         constraints: ClassVar = [
             models.CheckConstraint(
                 name="blob_digest_is_sha256", condition=models.Q(sha256__regex=r"^[0-9a-f]{64}$")
@@ -66,6 +118,8 @@ class Manifest(SealedModel):
     files = models.PositiveIntegerField(default=0)
     created_at = models.DateTimeField(auto_now_add=True)
     sealed_at = models.DateTimeField(null=True, blank=True)
+    # When the last version made of it was deleted: what it names is remembered, its bytes need not be kept.
+    released_at = models.DateTimeField(null=True, blank=True)
 
     objects = scoped_by("namespace_id").as_manager()
 
@@ -75,6 +129,7 @@ class Manifest(SealedModel):
                 ["namespace_id", "state", "digest", "oms_digest", "size", "files", "created_at", "sealed_at"],
                 once="OLD.state = 'sealed'",
             ),
+            ReleasedForGood(),
             Always(
                 name="sealed_stays",
                 when=pgtrigger.Before,
@@ -140,6 +195,8 @@ class Upload(models.Model):
     created_by = models.ForeignKey(User, on_delete=models.PROTECT)
     state = models.CharField(max_length=9, choices=State.choices, default=State.OPEN)
     part_size = models.PositiveIntegerField(help_text="bytes")
+    # sha256 over what was announced: who announces the same again goes on with this upload.
+    announced = models.CharField(max_length=64, blank=True, default="")
     created_at = models.DateTimeField(auto_now_add=True)
     expires_at = models.DateTimeField()
     # Set when everything has arrived; verified and sealed by `registry.artifacts.publish`.
@@ -152,10 +209,19 @@ class Upload(models.Model):
         triggers: ClassVar = [
             LegalEdges("state", [("open", "completed"), ("open", "aborted")], ["open"]),
         ]
+        indexes: ClassVar = [
+            models.Index(
+                fields=["created_by", "announced"], condition=models.Q(state="open"), name="upload_going_on"
+            )
+        ]
 
 
 class UploadFile(models.Model):
-    """One announced file of an upload: what the client says it is, checked before it becomes a blob."""
+    """One thing to be sent: an announced file, or a pack, in which small files travel one after another.
+
+    What the client says a file is, is checked before it becomes a blob. A pack's path is none that a file can
+    have (`/pack/1`), and it has no digest of its own.
+    """
 
     class Status(models.TextChoices):
         PRESENT = "present"  # the namespace holds these bytes: nothing is sent
@@ -168,6 +234,9 @@ class UploadFile(models.Model):
     size = models.BigIntegerField(help_text="bytes")
     sha256 = models.CharField(max_length=64)
     status = models.CharField(max_length=8, choices=Status.choices, default=Status.WANTED)
+    # The pack that a small file travels in, and where in it the file begins.
+    pack = models.ForeignKey("self", null=True, blank=True, on_delete=models.CASCADE, related_name="packed")
+    offset = models.BigIntegerField(null=True, blank=True, help_text="bytes")
     # Chosen by us, never from the client's text; empty when nothing is sent.
     staging_key = models.CharField(max_length=255, blank=True, default="")
     s3_upload_id = models.CharField(max_length=512, blank=True, default="")
@@ -176,7 +245,12 @@ class UploadFile(models.Model):
 
     class Meta:
         ordering: ClassVar = ["index"]
+        indexes: ClassVar = [models.Index(fields=["sha256"], name="upload_file_claims")]
         constraints: ClassVar = [
+            models.CheckConstraint(
+                name="packed_file_has_offset",
+                condition=models.Q(pack=None, offset=None) | models.Q(pack__isnull=False, offset__gte=0),
+            ),
             models.UniqueConstraint(fields=["upload", "index"], name="one_file_per_index"),
             models.UniqueConstraint(fields=["upload", "path"], name="one_file_per_path"),
         ]

@@ -98,11 +98,16 @@ class ModelVersion(Leased, SealedModel, Staged):
     run_id = models.UUIDField(null=True, blank=True, db_index=True)
     # How much of its making is recorded: told again when the run that made it ends. A summary, not a fact.
     completeness = models.JSONField(default=dict, blank=True, help_text="state, missing, notes")
+    # The worst of what a scan found in its files, and by which release of the scanner: a summary of the reports.
+    safety = models.CharField(max_length=11, blank=True, default="")
+    scanned_with = models.CharField(max_length=20, blank=True, default="")
     # Bytes are re-hashed on request; this says until when the request stands.
     verify_requested_at = models.DateTimeField(null=True, blank=True)
     created_by = models.ForeignKey(User, on_delete=models.PROTECT, related_name="+")
     created_at = models.DateTimeField(auto_now_add=True)
     ready_at = models.DateTimeField(null=True, blank=True)
+    # A tombstone: who deleted it and why is in the journal, what it was stays here.
+    deleted_at = models.DateTimeField(null=True, blank=True)
 
     objects = scoped_by("model__namespace_id").as_manager()
 
@@ -116,6 +121,7 @@ class ModelVersion(Leased, SealedModel, Staged):
                 ["format", "schema", "parameters", "run_id", "ready_at"],
                 once="OLD.status IN ('ready', 'deleted')",
             ),
+            Fixed(["status", "deleted_at"], once="OLD.status = 'deleted'", name="deleted_stays"),
             LegalEdges(
                 "status",
                 [
@@ -135,6 +141,16 @@ class ModelVersion(Leased, SealedModel, Staged):
             models.UniqueConstraint(fields=["model", "number"], name="one_version_per_number"),
             models.UniqueConstraint(
                 fields=["model"], condition=models.Q(stage=Stage.PRODUCTION), name="one_production"
+            ),
+            models.CheckConstraint(
+                name="deleted_has_a_time",
+                condition=models.Q(status="deleted", deleted_at__isnull=False)
+                | (~models.Q(status="deleted") & models.Q(deleted_at=None)),
+            ),
+            # Nothing that runs or is about to is deleted; who else refers to it is asked when it is.
+            models.CheckConstraint(
+                name="nothing_in_use_is_deleted",
+                condition=~models.Q(status="deleted", stage__in=[Stage.STAGING, Stage.PRODUCTION]),
             ),
         ]
         indexes: ClassVar = [

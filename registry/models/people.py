@@ -45,6 +45,8 @@ class Namespace(models.Model):
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     name = models.CharField(max_length=100, unique=True, validators=[name_is_valid])
     description = models.TextField(blank=True, default="")
+    # Whether bytes that a scan has not found clean are kept from everybody.
+    clean_downloads_only = models.BooleanField(default=False)
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:

@@ -13,7 +13,7 @@ from django.utils import timezone
 from lifecycle.models import TierMove
 from lifecycle.retention import may_go_cold
 from registry.artifacts import storage
-from registry.artifacts.content import BytesDiffer, Source, copy, settle
+from registry.artifacts.content import BytesDiffer, Staged, settle
 from registry.artifacts.hashing import hash_object
 from registry.artifacts.heartbeat import working_on
 from registry.artifacts.quarantine import lock_content
@@ -112,7 +112,8 @@ def _copy_proven(blob: Blob, source: storage.Bucket, target: storage.Bucket) -> 
         found = hash_object(source, key)
         if found.sha256 != blob.sha256:
             raise _Unfit(f"its object holds {found.size} bytes with sha256 {found.sha256}")
-        copy(Source(source, key, found.etag), target, key, blob.size, overwrite=True)
+        staged = Staged(source, key, found.etag)
+        staged.write(target, key, blob.size, blob.sha256, overwrite=True)
         written = hash_object(target, key)
     except (storage.ObjectMissing, storage.ObjectChanged) as error:
         raise _Unfit("its object was removed or changed while it was copied") from error

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 
 from django.db import transaction
 from django.utils import timezone
 
-from registry.artifacts import paths, storage, streaming, uploads
-from registry.artifacts.manifests import Entry
+from registry.artifacts import packs, paths, storage, streaming, uploads
+from registry.artifacts.manifests import Entry, manifest_digest
 from registry.artifacts.streaming import Readable
 from registry.artifacts.uploads import EMPTY, LARGEST_FILE, SignedPart, WantedPart
 from registry.errors import Forbidden, InvalidInput
@@ -25,29 +27,68 @@ OPEN_FOR = timedelta(days=1)
 SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
+@dataclass(frozen=True)
+class Begun:
+    """An upload that takes files, and whether it is one that was begun before."""
+
+    upload: Upload
+    resumed: bool
+
+
 @transaction.atomic
-def create_upload(*, namespace: Namespace, files: Sequence[Entry], by: Principal) -> Upload:
-    """Announce files. Those whose bytes the namespace holds are `present`, the rest is to be sent.
+def begin_upload(
+    *, namespace: Namespace, files: Sequence[Entry], by: Principal, packed: bool = False, resume: bool = False
+) -> Begun:
+    """`create_upload`; with `resume`, the upload in which the account announced the same before goes on instead.
 
     Raises InvalidInput, PathRefused, Forbidden.
     """
     check_can(by, Permission.VERSION_CREATE, namespace)
-    if not 1 <= len(files) <= MOST_FILES:
-        raise InvalidInput(f"An upload has 1 to {MOST_FILES} files.", field="files")
-    entries = [_checked(entry, position) for position, entry in enumerate(files)]
-    paths.check_collisions(entry.path for entry in entries)
+    now = timezone.now()
+    announced = _digest_of(_checked_all(files), packed)
+    if resume and (found := uploads.going_on(namespace, by.account, announced, now)):
+        found.expires_at = now + OPEN_FOR
+        found.save(update_fields=["expires_at"])
+        return Begun(found, resumed=True)
+    return Begun(create_upload(namespace=namespace, files=files, by=by, packed=packed), resumed=False)
+
+
+@transaction.atomic
+def create_upload(
+    *, namespace: Namespace, files: Sequence[Entry], by: Principal, packed: bool = False
+) -> Upload:
+    """Announce files. Those whose bytes the namespace holds are `present`, the rest is to be sent.
+
+    `packed`: small files are sent in packs. Raises InvalidInput, PathRefused, Forbidden.
+    """
+    check_can(by, Permission.VERSION_CREATE, namespace)
+    entries = _checked_all(files)
     held = uploads.held_by(namespace, entries)
     upload = Upload.objects.create(
         namespace=namespace,
         created_by=by.account,
         part_size=uploads.part_size_for(entry.size for entry in entries),
+        announced=_digest_of(entries, packed),
         expires_at=timezone.now() + OPEN_FOR,
     )
-    UploadFile.objects.bulk_create(
-        (_announced(upload, index, entry, entry.sha256 in held) for index, entry in enumerate(entries)),
-        batch_size=2000,
-    )
+    rows = [_announced(upload, index, entry, entry.sha256 in held) for index, entry in enumerate(entries)]
+    UploadFile.objects.bulk_create(packs.pack(upload, rows) if packed else [])
+    UploadFile.objects.bulk_create(rows, batch_size=2000)
     return upload
+
+
+def _checked_all(files: Sequence[Entry]) -> list[Entry]:
+    if not 1 <= len(files) <= MOST_FILES:
+        raise InvalidInput(f"An upload has 1 to {MOST_FILES} files.", field="files")
+    entries = [_checked(entry, position) for position, entry in enumerate(files)]
+    paths.check_collisions(entry.path for entry in entries)
+    return entries
+
+
+def _digest_of(entries: Sequence[Entry], packed: bool) -> str:
+    """Equal when the same files are announced to be sent in the same way."""
+    way = "packed" if packed else "alone"
+    return hashlib.sha256(f"{way}:{manifest_digest(entries)}".encode()).hexdigest()
 
 
 def _checked(entry: Entry, position: int) -> Entry:

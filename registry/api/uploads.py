@@ -14,6 +14,7 @@ from rest_framework.response import Response
 from registry.actions import uploads as actions
 from registry.api.shows import time_json
 from registry.artifacts.manifests import Entry
+from registry.artifacts.packs import is_pack
 from registry.artifacts.storage import Part
 from registry.artifacts.uploads import WantedPart, received_parts
 from registry.errors import InvalidInput
@@ -33,6 +34,10 @@ class FileBody(serializers.Serializer[Any]):
 
 class UploadBody(serializers.Serializer[Any]):
     files = serializers.ListField(child=FileBody(), min_length=1, max_length=actions.MOST_FILES)
+    packed = serializers.BooleanField(default=False, help_text="small files are sent in packs")
+    resume = serializers.BooleanField(
+        default=False, help_text="go on with the upload in which you announced the same before"
+    )
 
 
 class PartBody(serializers.Serializer[Any]):
@@ -68,8 +73,13 @@ class CompleteBody(serializers.Serializer[Any]):
 def upload_json(
     upload: Upload, files: Iterable[UploadFile], arrived: dict[int, list[int]] | None = None
 ) -> dict[str, Any]:
-    """An upload with these of its files; `arrived` are the numbers of received parts by index."""
+    """An upload with these of its files; `arrived` are the numbers of received parts by index.
+
+    A file that travels in a pack says in which, by its index, and where in it.
+    """
     arrived = arrived or {}
+    rows = list(files)
+    packs = {file.pk: file for file in rows if is_pack(file)}
     return {
         "id": str(upload.pk),
         "state": upload.state,
@@ -83,8 +93,23 @@ def upload_json(
                 "sha256": file.sha256,
                 "status": file.status,
                 "parts": arrived.get(file.index, []),
+                **(
+                    {"pack": packs[file.pack_id].index, "offset": file.offset}
+                    if file.pack_id in packs
+                    else {}
+                ),
             }
-            for file in files
+            for file in rows
+            if file.pk not in packs
+        ],
+        "packs": [
+            {
+                "index": file.index,
+                "size": file.size,
+                "status": file.status,
+                "parts": arrived.get(file.index, []),
+            }
+            for file in packs.values()
         ],
     }
 
@@ -92,12 +117,21 @@ def upload_json(
 class NamespaceUploads(Endpoint):
     """Begin an upload."""
 
-    @extend_schema(request=UploadBody, responses={201: OpenApiTypes.OBJECT})
+    @extend_schema(request=UploadBody, responses={200: OpenApiTypes.OBJECT, 201: OpenApiTypes.OBJECT})
     def post(self, request: Request, namespace: str) -> Response:
-        """Announce files; those that need not be sent are `present`."""
-        files = [Entry(**entry) for entry in self.read(UploadBody, request)["files"]]
-        upload = actions.create_upload(namespace=self.namespace, files=files, by=self.principal)
-        return Response(upload_json(upload, upload.files.all()), status=201)
+        """Announce files; those that need not be sent are `present`. 200: an upload begun before goes on."""
+        body = self.read(UploadBody, request)
+        begun = actions.begin_upload(
+            namespace=self.namespace,
+            files=[Entry(**entry) for entry in body["files"]],
+            packed=body["packed"],
+            resume=body["resume"],
+            by=self.principal,
+        )
+        upload = begun.upload
+        arrived = received_parts(upload) if begun.resumed else {}
+        shown = upload_json(upload, upload.files.all(), arrived)
+        return Response(shown, status=200 if begun.resumed else 201)
 
 
 class UploadEndpoint(Endpoint):

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Protocol, Self
 
 from django.db import transaction
 
 from registry.artifacts import storage
 from registry.artifacts.hashing import hash_object
-from registry.artifacts.quarantine import found_sound, lock_content, quarantine
-from registry.artifacts.storage import MIB, Bucket
+from registry.artifacts.quarantine import found_sound, lock_content, lock_contents, quarantine
+from registry.artifacts.storage import MIB, Bucket, Part
 from registry.artifacts.uploads import EMPTY
 from registry.models import Blob, Tier
 
 # S3 copies at most 5 GiB in one request; well below that, pieces side by side are faster and never time out.
-COPIED_WHOLE = 512 * MIB
-PIECE = 256 * MIB
+COPIED_WHOLE = 64 * MIB
+PIECE = 64 * MIB
 MOST_PIECES = 9_000
 SIDE_BY_SIDE = 4
 
@@ -25,37 +27,84 @@ class BytesDiffer(Exception):
     """What was copied is not what was read before: it is not served."""
 
 
+class Source(Protocol):
+    """Bytes that were read and hashed, and can be put somewhere. `bucket`: where they lie, if anywhere."""
+
+    @property
+    def bucket(self) -> Bucket | None: ...
+
+    def write(self, target: Bucket, key: str, size: int, sha256: str, *, overwrite: bool) -> None:
+        """Raises ObjectMissing, ObjectChanged, StoreUnavailable."""
+
+
 @dataclass(frozen=True)
-class Source:
+class Content:
+    """A few bytes at hand."""
+
+    content: bytes
+    bucket = None
+
+    def write(self, target: Bucket, key: str, size: int, sha256: str, *, overwrite: bool) -> None:
+        target.put(key, self.content, sha256, only_new=not overwrite)
+
+
+@dataclass(frozen=True)
+class Staged:
     """An object whose bytes were read and hashed, with the ETag it had then."""
 
     bucket: Bucket
     key: str
     etag: str
 
+    def write(self, target: Bucket, key: str, size: int, sha256: str, *, overwrite: bool) -> None:
+        """Copy it inside the store."""
+        if size <= COPIED_WHOLE:
+            target.copy_whole(key, (self.bucket, self.key), if_match=self.etag, overwrite=overwrite)
+            return
+        with Copying(self, target, key, size) as copying:
+            copying.write(target, key, size, sha256, overwrite=overwrite)
 
-def copy(source: Source, target: Bucket, key: str, size: int, *, overwrite: bool) -> None:
-    """Copy inside the store. Raises ObjectMissing, ObjectChanged, StoreUnavailable."""
-    where = (source.bucket, source.key)
-    if size <= COPIED_WHOLE:
-        target.copy_whole(key, where, if_match=source.etag, overwrite=overwrite)
-        return
-    piece = max(PIECE, -(-size // MOST_PIECES))
-    windows = [(start, min(start + piece, size) - 1) for start in range(0, size, piece)]
-    upload_id = target.begin(key, checked=False)
-    try:
-        with ThreadPoolExecutor(max_workers=SIDE_BY_SIDE, thread_name_prefix="copy") as pool:
-            jobs = [
-                pool.submit(
-                    target.copy_part, key, upload_id, number, where, window=window, if_match=source.etag
-                )
-                for number, window in enumerate(windows, start=1)
-            ]
-            parts = [job.result() for job in jobs]
-        target.join(key, upload_id, parts, only_new=not overwrite)
-    except BaseException:
-        target.abort(key, upload_id)
-        raise
+
+class Copying:
+    """A copy inside the store, under way in pieces from the moment it is entered; left without `write`, it is
+    given up. The pieces are no object before that joins them, so what is copied may be read meanwhile."""
+
+    def __init__(self, source: Staged, target: Bucket, key: str, size: int) -> None:
+        self.bucket = source.bucket
+        self._source, self._target, self._key, self._size = source, target, key, size
+        self._upload_id = ""
+        self._joined = False
+        self._pool = ThreadPoolExecutor(max_workers=SIDE_BY_SIDE, thread_name_prefix="copy")
+        self._pieces: list[Future[Part]] = []
+
+    def __enter__(self) -> Self:
+        self._upload_id = self._target.begin(self._key, checked=False)
+        piece = max(PIECE, -(-self._size // MOST_PIECES))
+        for number, start in enumerate(range(0, self._size, piece), start=1):
+            window = (start, min(start + piece, self._size) - 1)
+            self._pieces.append(self._pool.submit(self._copy, number, window))
+        return self
+
+    def _copy(self, number: int, window: tuple[int, int]) -> Part:
+        return self._target.copy_part(
+            self._key,
+            self._upload_id,
+            number,
+            (self._source.bucket, self._source.key),
+            window=window,
+            if_match=self._source.etag,
+        )
+
+    def write(self, target: Bucket, key: str, size: int, sha256: str, *, overwrite: bool) -> None:
+        """Make the pieces an object."""
+        parts = [piece.result() for piece in self._pieces]
+        self._target.join(self._key, self._upload_id, parts, only_new=not overwrite)
+        self._joined = True
+
+    def __exit__(self, *_: object) -> None:
+        self._pool.shutdown(cancel_futures=True)
+        if not self._joined:
+            self._target.abort(self._key, self._upload_id)
 
 
 def settle(sha256: str, size: int, source: Source | None) -> bool:
@@ -86,14 +135,43 @@ def settle(sha256: str, size: int, source: Source | None) -> bool:
         if source is None:
             hot.put(key, b"", sha256)
         else:
-            copy(source, hot, key, size, overwrite=there is not None)
+            source.write(hot, key, size, sha256, overwrite=there is not None)
         made = hot.head(key)
         if made is None or made.size != size:
             raise BytesDiffer(_told(made.size if made else None, size))
         # What replaces something, or comes from another bucket, is read once more before it counts.
-        if (there is not None or (source and source.bucket != hot)) and not _proven(hot, key, sha256):
+        if (there is not None or (source and source.bucket not in (None, hot))) and not _proven(
+            hot, key, sha256
+        ):
             raise BytesDiffer(f"what was written to {key} is not what was read")
         _mark(blob, "good bytes were sent again")
+    return True
+
+
+def settle_small(contents: Mapping[str, bytes], side_by_side: int) -> None:
+    """Have the content objects of small contents, by their digests, which were computed just now.
+
+    Those that nobody has known yet are written side by side, with one request each; the store is asked to write
+    nothing that is there. Raises StoreUnavailable, BytesDiffer, ObjectChanged.
+    """
+    rest = set(contents)
+    with transaction.atomic():
+        lock_contents(contents)
+        known = set(Blob.objects.filter(pk__in=contents).values_list("pk", flat=True))
+        fresh = sorted(rest - known)
+        with ThreadPoolExecutor(max_workers=side_by_side, thread_name_prefix="small") as pool:
+            written = pool.map(lambda sha256: _write_new(sha256, contents[sha256]), fresh)
+            rest -= {sha256 for sha256, done in zip(fresh, written, strict=True) if done}
+    for sha256 in sorted(rest):
+        settle(sha256, len(contents[sha256]), Content(contents[sha256]))
+
+
+def _write_new(sha256: str, content: bytes) -> bool:
+    """False when there is an object already."""
+    try:
+        storage.hot().put(storage.content_key(sha256), content, sha256, only_new=True)
+    except storage.ObjectChanged:
+        return False
     return True
 
 
@@ -103,7 +181,7 @@ def _cold(blob: Blob | None) -> Source | None:
         return None
     bucket, key = storage.bucket(Tier.COLD), storage.content_key(blob.sha256)
     found = bucket.head(key)
-    return Source(bucket, key, found.etag) if found else None
+    return Staged(bucket, key, found.etag) if found else None
 
 
 def _proven(bucket: Bucket, key: str, sha256: str) -> bool:

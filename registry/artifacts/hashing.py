@@ -7,9 +7,10 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
 
-from registry.artifacts.storage import MIB, Bucket, ObjectMissing, StoreUnavailable, told
+from registry.artifacts.storage import MIB, Bucket, Found, StoreUnavailable, told
 
 RANGE = 16 * MIB
 SIDE_BY_SIDE = 3
@@ -26,27 +27,38 @@ class Hashed:
     etag: str
 
 
-def hash_object(bucket: Bucket, key: str) -> Hashed:
-    """Read the object and hash it, with at most 48 MiB in memory.
+def hash_object(bucket: Bucket, key: str, found: Found | None = None) -> Hashed:
+    """Read the object (the one that was `found`) and hash it, with at most 48 MiB in memory.
 
     Raises ObjectMissing, StoreUnavailable, and ObjectChanged when it is overwritten meanwhile.
     """
-    found = bucket.head(key)
-    if found is None:
-        # A HEAD cannot tell a missing object from a missing bucket; a GET can, and raises what it is.
-        bucket.get(key, start=0, end=0)[0].close()
-        raise ObjectMissing(key)
+    found = found or bucket.found(key)
     digest = hashlib.sha256()
-    for chunk in _ranges(bucket, key, found.size, found.etag):
+    for chunk in read_chunks(bucket, key, found):
         digest.update(chunk)
     return Hashed(digest.hexdigest(), found.size, found.etag)
 
 
-def _ranges(bucket: Bucket, key: str, size: int, etag: str) -> Iterator[bytes]:
-    windows = [(start, min(start + RANGE, size) - 1) for start in range(0, size, RANGE)]
+def read_small(bucket: Bucket, key: str, most: int) -> bytes:
+    """An object's bytes in one request, one more than `most` when it has more. Raises ObjectMissing."""
+
+    def fetch() -> bytes:
+        body, found = bucket.get(key)
+        with closing(body), told():
+            content: bytes = body.read(most + 1)
+        if len(content) != min(found.size, most + 1):
+            raise StoreUnavailable(f"the store sent {len(content)} of {found.size} bytes of {key}")
+        return content
+
+    return again(fetch)
+
+
+def read_chunks(bucket: Bucket, key: str, found: Found) -> Iterator[bytes]:
+    """The object in order, in chunks of 16 MiB that are fetched side by side. Raises as `hash_object`."""
+    windows = [(start, min(start + RANGE, found.size) - 1) for start in range(0, found.size, RANGE)]
     if len(windows) <= 1:
         for window in windows:
-            yield _range(bucket, key, window, etag)
+            yield _range(bucket, key, window, found.etag)
         return
     with ThreadPoolExecutor(max_workers=SIDE_BY_SIDE, thread_name_prefix="hash") as pool:
         under_way: deque[Future[bytes]] = deque()
@@ -54,7 +66,7 @@ def _ranges(bucket: Bucket, key: str, size: int, etag: str) -> Iterator[bytes]:
             for window in windows:
                 if len(under_way) == SIDE_BY_SIDE:
                     yield under_way.popleft().result()
-                under_way.append(pool.submit(_range, bucket, key, window, etag))
+                under_way.append(pool.submit(_range, bucket, key, window, found.etag))
             while under_way:
                 yield under_way.popleft().result()
         finally:

@@ -7,35 +7,23 @@ at any point without harm; the last transaction happens once, because it asks fo
 from __future__ import annotations
 
 import logging
-import queue
 from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
 from uuid import UUID
 
-from django.db import connection, transaction
+from django.db import transaction
 from django.utils import timezone
 
-from registry.artifacts import storage
-from registry.artifacts.content import BytesDiffer, Source, settle
-from registry.artifacts.hashing import RANGE, hash_object
+from registry.artifacts import placing, storage
 from registry.artifacts.heartbeat import working_on
 from registry.artifacts.manifests import Entry, manifest_digest, oms_digest
+from registry.artifacts.packs import is_pack
+from registry.artifacts.placing import FileUnfit
 from registry.artifacts.uploads import forget_parts
 from registry.journal import record
 from registry.models import SYSTEM, Artifact, Blob, Manifest, ModelVersion, Tier, Upload, UploadFile
 
 logger = logging.getLogger(__name__)
-SIDE_BY_SIDE = 4
 ATTEMPTS = 3
-
-
-class FileUnfit(Exception):
-    """A file is not what was announced; the sentence says how."""
-
-    def __init__(self, file: UploadFile, sentence: str) -> None:
-        super().__init__(sentence)
-        self.file = file
-        self.sentence = sentence
 
 
 class _Unsettled(Exception):
@@ -57,89 +45,17 @@ def publish(version_id: UUID) -> None:
             return
         files = list(UploadFile.objects.filter(upload__manifest=manifest).order_by("index"))
         for attempt in range(1, ATTEMPTS + 1):
-            unfit = _place(files)
+            unfit = placing.place(files)
             if unfit:
                 _fail(version_id, unfit)
                 return
             try:
-                _seal(version_id, files)
+                _seal(version_id, [file for file in files if not is_pack(file)])
             except _Unsettled:
                 logger.info("bytes of %s moved while it was published (attempt %s)", version_id, attempt)
             else:
                 return
         raise storage.StoreUnavailable(f"bytes of {version_id} keep moving")
-
-
-def _place(files: list[UploadFile]) -> list[FileUnfit]:
-    """Have the content object of every file. Small files side by side, large ones one after another."""
-    small: queue.SimpleQueue[UploadFile] = queue.SimpleQueue()
-    large: list[UploadFile] = []
-    seen: set[str] = set()
-    for file in files:
-        if file.sha256 not in seen or file.status != UploadFile.Status.PRESENT:
-            (large.append if file.size > RANGE else small.put)(file)
-        seen.add(file.sha256)
-    unfit: list[FileUnfit] = []
-
-    def work() -> list[FileUnfit]:
-        found = []
-        try:
-            while True:
-                file = small.get_nowait()
-                if problem := _place_one(file):
-                    found.append(problem)
-        except queue.Empty:
-            return found
-        finally:
-            connection.close()
-
-    if small.qsize() > 1:
-        with ThreadPoolExecutor(max_workers=SIDE_BY_SIDE, thread_name_prefix="publish") as pool:
-            for job in [pool.submit(work) for _ in range(min(SIDE_BY_SIDE, small.qsize()))]:
-                unfit += job.result()
-    elif not small.empty():
-        large.insert(0, small.get())
-    unfit += [problem for file in large if (problem := _place_one(file))]
-    return sorted(unfit, key=lambda problem: problem.file.index)
-
-
-def _place_one(file: UploadFile) -> FileUnfit | None:
-    """One file's content object. Returns what is wrong with what was sent."""
-    for _ in range(ATTEMPTS):
-        try:
-            source = _hashed_source(file)
-            if settle(file.sha256, file.size, source):
-                return None
-        except FileUnfit as unfit:
-            return unfit
-        except (storage.ObjectChanged, BytesDiffer):
-            continue
-        except storage.ObjectMissing:
-            return FileUnfit(file, f"{file.path} is not in the staging area any more: send it again.")
-        else:
-            return FileUnfit(
-                file,
-                f"{file.path} was held by this namespace, but its bytes are damaged or gone: send it again.",
-            )
-    return FileUnfit(file, f"{file.path} changed while it was being verified: send it again.")
-
-
-def _hashed_source(file: UploadFile) -> Source | None:
-    """Where the sent bytes lie, hashed now; None for what was not sent. Raises FileUnfit, ObjectMissing."""
-    if not file.staging_key:
-        return None
-    bucket = storage.hot()
-    hashed = hash_object(bucket, file.staging_key)
-    if hashed.size != file.size:
-        raise FileUnfit(
-            file, f"{file.path} has {hashed.size} bytes, but {file.size} were announced: send it again."
-        )
-    if hashed.sha256 != file.sha256:
-        raise FileUnfit(
-            file,
-            f"The bytes of {file.path} have sha256 {hashed.sha256}, but {file.sha256} was announced: send it again.",
-        )
-    return Source(bucket, file.staging_key, hashed.etag)
 
 
 def _seal(version_id: UUID, files: list[UploadFile]) -> None:
@@ -239,7 +155,11 @@ def _want_again(files: Iterable[UploadFile]) -> None:
     for row in rows:
         forget_parts(row)
         row.status = UploadFile.Status.WANTED
+        # What came in a pack is sent by itself the next time.
+        row.pack, row.offset = None, None
         row.staging_key = storage.staging_key(row.upload_id, row.index)
     UploadFile.objects.bulk_update(
-        rows, ["status", "staging_key", "s3_upload_id", "part_digests"], batch_size=500
+        rows,
+        ["status", "pack", "offset", "staging_key", "s3_upload_id", "part_digests"],
+        batch_size=500,
     )

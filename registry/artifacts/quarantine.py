@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 
 from django.db import connection
 from django.utils import timezone
@@ -13,9 +14,21 @@ from registry.models import SYSTEM, Blob, ModelVersion, Namespace
 
 def lock_content(sha256: str) -> None:
     """Hold everybody else off these bytes until the transaction ends: what is decided here is done once."""
-    number = int.from_bytes(hashlib.sha256(f"blob:{sha256}".encode()).digest()[:8], "big", signed=True)
+    lock_contents([sha256])
+
+
+def lock_contents(digests: Iterable[str]) -> None:
+    """The same for several, in one order for everybody, so that two never wait for each other."""
+    numbers = sorted(
+        int.from_bytes(hashlib.sha256(f"blob:{sha256}".encode()).digest()[:8], "big", signed=True)
+        for sha256 in digests
+    )
     with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [number])
+        cursor.execute(
+            "SELECT pg_advisory_xact_lock(number) FROM unnest(%s::bigint[]) WITH ORDINALITY AS n(number, nth)"
+            " ORDER BY nth",
+            [numbers],
+        )
 
 
 def holders(blob: Blob) -> dict[Namespace, list[str]]:

@@ -195,6 +195,15 @@ class Bucket:
             return None
         return Found(answer["ContentLength"], answer["ETag"])
 
+    def found(self, key: str) -> Found:
+        """What lies under the key. Raises ObjectMissing."""
+        found = self.head(key)
+        if found is None:
+            # A HEAD cannot tell a missing object from a missing bucket; a GET can, and raises what it is.
+            self.get(key, start=0, end=0)[0].close()
+            raise ObjectMissing(key)
+        return found
+
     def get(
         self, key: str, *, start: int | None = None, end: int | None = None, if_match: str = ""
     ) -> tuple[StreamingBody, Found]:
@@ -208,10 +217,14 @@ class Bucket:
             answer = _quick().get_object(Bucket=self.name, Key=key, **more)
         return answer["Body"], Found(answer["ContentLength"], answer["ETag"])
 
-    def put(self, key: str, body: bytes, sha256: str) -> None:
-        """Write a small object; the store refuses it when the digest is another."""
+    def put(self, key: str, body: bytes, sha256: str, *, only_new: bool = False) -> None:
+        """Write a small object; the store refuses it when the digest is another. Raises ObjectChanged when it
+        is there and `only_new`."""
+        more: dict[str, Any] = {"IfNoneMatch": "*"} if only_new else {}
         with told():
-            _quick().put_object(Bucket=self.name, Key=key, Body=body, ChecksumSHA256=base64_of(sha256))
+            _quick().put_object(
+                Bucket=self.name, Key=key, Body=body, ChecksumSHA256=base64_of(sha256), **more
+            )
 
     def delete(self, key: str) -> None:
         """Remove an object; nothing there is fine."""

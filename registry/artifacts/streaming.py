@@ -8,7 +8,7 @@ from typing import Protocol
 
 from django.db import transaction
 
-from registry.artifacts import storage
+from registry.artifacts import packs, storage
 from registry.artifacts.storage import MIB, Part
 from registry.artifacts.uploads import MOST_PARTS, BytesRefused, check_open, forget_parts
 from registry.errors import InvalidInput
@@ -54,6 +54,7 @@ def receive(upload: Upload, file: UploadFile, body: Readable, length: int | None
             forget_parts(row)
             row.status = UploadFile.Status.RECEIVED
             row.save(update_fields=["status", "s3_upload_id", "part_digests"])
+            packs.set_received([row])
     if other:
         _give_up(file.staging_key, other)
     return row
@@ -69,7 +70,8 @@ def _send(file: UploadFile, own: str, body: Readable) -> list[Part]:
         whole.update(chunk)
         total += len(chunk)
         parts.append(bucket.put_part(file.staging_key, own, len(parts) + 1, chunk, _sha256(chunk)))
-    if whole.hexdigest() != file.sha256:
+    # A pack has no digest; each file in it is hashed when it is published.
+    if not packs.is_pack(file) and whole.hexdigest() != file.sha256:
         raise BytesRefused(
             f"{file.path} arrived with sha256 {whole.hexdigest()}; {file.sha256} was announced."
         )

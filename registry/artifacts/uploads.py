@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import TypeVar
 
 from django.db import transaction
+from django.db.models import Exists, OuterRef
 from django.utils import timezone
 
-from registry.artifacts import storage
+from registry.artifacts import packs, storage
 from registry.artifacts.manifests import Entry
 from registry.artifacts.storage import MIB, Part
 from registry.errors import DomainError, InvalidInput
-from registry.models import Artifact, Blob, Manifest, Namespace, Tier, Upload, UploadFile
+from registry.models import Artifact, Blob, Manifest, ModelVersion, Namespace, Tier, Upload, UploadFile, User
 
 SMALLEST_PART = 16 * MIB
 MOST_PARTS = 10_000
@@ -80,12 +82,33 @@ def held_by(namespace: Namespace, entries: Sequence[Entry]) -> set[str]:
     """The digests of `entries` that the namespace holds, hot and sound. Others' bytes are never revealed."""
     sizes = {entry.sha256: entry.size for entry in entries}
     held = Artifact.objects.filter(
-        blob__in=list(sizes), manifest__namespace=namespace, manifest__state=Manifest.State.SEALED
+        blob__in=list(sizes),
+        manifest__namespace=namespace,
+        manifest__state=Manifest.State.SEALED,
+        manifest__released_at=None,
     )
     rows = Blob.objects.filter(
         pk__in=held.values("blob"), tier=Tier.HOT, state=Blob.State.LIVE, quarantined_at=None
     )
     return {sha256 for sha256, size in rows.values_list("pk", "size") if sizes[sha256] == size}
+
+
+def going_on(namespace: Namespace, account: User, announced: str, now: datetime) -> Upload | None:
+    """The newest upload in which the account announced the same and that can go on; locked.
+
+    One whose version is being verified is not gone on with, one whose version failed is.
+    """
+    rows = Upload.objects.select_for_update(of=("self",)).filter(
+        namespace=namespace,
+        created_by=account,
+        announced=announced,
+        state=Upload.State.OPEN,
+        expires_at__gt=now,
+    )
+    busy = ModelVersion.objects.filter(manifest=OuterRef("manifest")).exclude(
+        status=ModelVersion.Status.FAILED
+    )
+    return rows.filter(~Exists(busy)).order_by("-created_at").first()
 
 
 def check_open(upload: Upload) -> None:
@@ -101,6 +124,7 @@ def file_of(upload: Upload, index: int) -> UploadFile:
     found = upload.files.filter(index=index).first() if index < 2**31 else None
     if found is None:
         raise InvalidInput(f"The upload has no file {index}.", field="index")
+    packs.check_sent_alone([found])
     return found
 
 
@@ -112,6 +136,7 @@ def sign_parts(upload: Upload, wishes: dict[int, list[WantedPart]]) -> list[Sign
     """
     check_open(upload)
     files = _files(upload, wishes)
+    packs.check_sent_alone(files)
     for file in files:
         if file.status != UploadFile.Status.WANTED:
             raise FileReceived(f"{file.path} is {file.status}: nothing is to be sent.", field="index")
@@ -167,6 +192,7 @@ def complete_files(upload: Upload, given: dict[int, list[Part]]) -> list[UploadF
     """
     check_open(upload)
     files = _files(upload, given)
+    packs.check_sent_alone(files)
     wanted = [file for file in files if file.status == UploadFile.Status.WANTED]
     results = _each(wanted, lambda file: _join(upload, file, given[file.index]))
     problems = [problem for problem in results if problem]
@@ -184,6 +210,7 @@ def complete_files(upload: Upload, given: dict[int, list[Part]]) -> list[UploadF
         UploadFile.objects.bulk_update(
             locked.values(), ["status", "s3_upload_id", "part_digests"], batch_size=200
         )
+        packs.set_received(row for row in locked.values() if row.status == UploadFile.Status.RECEIVED)
     if problems:
         first = problems[0]
         raise type(first)(first.sentence, reasons=[problem.sentence for problem in problems])

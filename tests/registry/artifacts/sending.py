@@ -22,19 +22,21 @@ def sha256(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-def announced(files: dict[str, bytes]) -> dict[str, Any]:
-    """The body that announces the files."""
+def announced(files: dict[str, bytes], **how: bool) -> dict[str, Any]:
+    """The body that announces the files; `how`: packed, resume."""
     return {
+        **how,
         "files": [
             {"path": path, "size": len(content), "sha256": sha256(content)} for path, content in files.items()
-        ]
+        ],
     }
 
 
-def begin(cast: Cast, files: dict[str, bytes], by: str = "ben") -> dict[str, Any]:
+def begin(cast: Cast, files: dict[str, bytes], by: str = "ben", **how: bool) -> dict[str, Any]:
     """Announce files; the answer."""
-    answer = cast.client(by).post(f"/api/v1/namespaces/{cast.namespace.name}/uploads", announced(files))
-    assert answer.status_code == 201, answer.json()
+    path = f"/api/v1/namespaces/{cast.namespace.name}/uploads"
+    answer = cast.client(by).post(path, announced(files, **how))
+    assert answer.status_code in (200, 201), answer.json()
     return dict(answer.json())
 
 

@@ -11,8 +11,7 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from registry.artifacts import publish as publishing
-from registry.artifacts import storage
+from registry.artifacts import placing, storage
 from registry.artifacts.publish import publish
 from registry.models import Artifact, Blob, ModelVersion
 from registry.tasks import publish_version, sweep_versions
@@ -70,19 +69,19 @@ def killed_at_every_step(cast: Cast, act: Callable[[ModelVersion], None]) -> int
 
 
 def test_publishing_survives_a_kill_at_every_step(cast: Cast, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(publishing, "SIDE_BY_SIDE", 1)
+    monkeypatch.setattr(placing, "SIDE_BY_SIDE", 1)
     assert killed_at_every_step(cast, lambda version: publish(version.pk)) > 40
 
 
 def test_the_harness_sees_rows_written_before_objects(cast: Cast, monkeypatch: pytest.MonkeyPatch) -> None:
     """The control: with the order reversed, a kill leaves a version that is ready and has no bytes."""
-    monkeypatch.setattr(publishing, "SIDE_BY_SIDE", 1)
-    place = publishing._place
+    monkeypatch.setattr(placing, "SIDE_BY_SIDE", 1)
+    place = placing.place
 
     def act(version: ModelVersion) -> None:
         files = list(version.manifest.upload.files.all())
         with monkeypatch.context() as patched:
-            patched.setattr(publishing, "_place", lambda files: [])
+            patched.setattr(placing, "place", lambda files: [])
             publish(version.pk)
         place(files)
 

@@ -16,6 +16,7 @@ from client.tests.stand_in import StandIn
 def _own_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Nobody's own configuration takes part in a test."""
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.delenv("ASSAY_URL", raising=False)
     monkeypatch.delenv("ASSAY_TOKEN", raising=False)
 

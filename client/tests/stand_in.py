@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
-from urllib.parse import parse_qs, unquote, urlsplit
+from urllib.parse import parse_qs, quote, unquote, urlsplit
 
 from assay.digest import manifest_digest
 
@@ -76,6 +76,8 @@ class StandIn:
         self.received_before: dict[int, list[int]] = {}
         self.files: list[dict[str, Any]] = []
         self.parts: dict[tuple[int, int], bytes] = {}
+        self.pack: dict[str, Any] | None = None  # in which small files travel
+        self.announce: Callable[[Asked], Answer] = lambda asked: _announce(self, asked)
         self.contents: dict[str, bytes] = {}  # path -> bytes of the version
         self.listed: list[dict[str, Any]] | None = None  # what the manifest claims, if not the truth
         self.lock = threading.Lock()
@@ -171,6 +173,24 @@ class StandIn:
         """The files that were received whole, by path."""
         return {file["path"]: file["content"] for file in self.files if "content" in file}
 
+    def whole(self, index: int) -> bytes:
+        """The parts of a file or pack, one after another."""
+        numbers = sorted(number for each, number in self.parts if each == index)
+        return b"".join(self.parts[index, number] for number in numbers)
+
+    def shown(self, _: object = None) -> Answer:
+        """The upload."""
+        files = [{key: value for key, value in file.items() if key != "content"} for file in self.files]
+        packs = [{key: value for key, value in self.pack.items() if key != "content"}] if self.pack else []
+        about = {"id": "u1", "state": "open", "part_size": self.part_size}
+        return Answer.of({**about, "files": files, "packs": packs})
+
+    def item(self, index: int) -> dict[str, Any]:
+        """A file or the pack."""
+        if self.pack and index == self.pack["index"]:
+            return self.pack
+        return self.files[index]
+
     def _play(self, asked: Asked) -> Answer:
         for (method, pattern), act in PLAY.items():
             if asked.method == method and (found := re.fullmatch(pattern, asked.path)):
@@ -179,16 +199,12 @@ class StandIn:
 
 
 def _announce(self: StandIn, asked: Asked) -> Answer:
+    self.files.clear()
     for index, file in enumerate(asked.json["files"]):
         status = "present" if file["sha256"] in self.held or not file["size"] else "wanted"
         parts = self.received_before.get(index, [])
         self.files.append({**file, "index": index, "status": status, "parts": parts})
-    return _upload(self, asked)
-
-
-def _upload(self: StandIn, asked: Asked) -> Answer:
-    files = [{key: value for key, value in file.items() if key != "content"} for file in self.files]
-    return Answer.of({"id": "u1", "state": "open", "part_size": self.part_size, "files": files})
+    return self.shown()
 
 
 def _sign(self: StandIn, asked: Asked) -> Answer:
@@ -214,17 +230,16 @@ def _put_part(self: StandIn, asked: Asked, index: str, number: str) -> Answer:
 
 def _complete(self: StandIn, asked: Asked) -> Answer:
     for done in asked.json["files"]:
-        file = self.files[done["index"]]
+        file = self.item(done["index"])
         assert all(part["etag"] == f'"{done["index"]}-{part["number"]}"' for part in done["parts"])
-        numbers = sorted(number for index, number in self.parts if index == done["index"])
-        file["content"] = b"".join(self.parts[done["index"], number] for number in numbers)
+        file["content"] = self.whole(done["index"])
         file["status"] = "received"
-    return _upload(self, asked)
+    return self.shown()
 
 
 def _put_content(self: StandIn, asked: Asked, index: str) -> Answer:
-    self.files[int(index)] |= {"content": asked.body, "status": "received"}
-    return _upload(self, asked)
+    self.item(int(index)).update(content=asked.body, status="received")
+    return self.shown()
 
 
 def _resolve(self: StandIn, asked: Asked) -> Answer:
@@ -232,6 +247,13 @@ def _resolve(self: StandIn, asked: Asked) -> Answer:
 
 
 def _manifest(self: StandIn, asked: Asked) -> Answer:
+    if asked.query.get("with") == ["url"]:
+        paths = sorted(path for path in self.contents if path >= asked.query["from"][0])
+        files = [
+            {"path": path, "url": f"{self.store}/blob/{quote(path)}?asked={len(self.asked)}"}
+            for path in paths[: int(asked.query["limit"][0])]
+        ]
+        return Answer.of({"files": files})
     digest = manifest_digest(self.entries())
     return Answer.of({"digest": digest, "oms_digest": "", "size": 0, "files": self.entries()})
 
@@ -253,8 +275,8 @@ def _blob(self: StandIn, asked: Asked, path: str) -> Answer:
 
 VERSION = "/api/v1/namespaces/fraud/models/card/versions/1"
 PLAY: dict[tuple[str, str], Callable[..., Answer]] = {
-    ("POST", "/api/v1/namespaces/fraud/uploads"): _announce,
-    ("GET", "/api/v1/uploads/u1"): _upload,
+    ("POST", "/api/v1/namespaces/fraud/uploads"): lambda self, asked: self.announce(asked),
+    ("GET", "/api/v1/uploads/u1"): StandIn.shown,
     ("POST", "/api/v1/uploads/u1/parts"): _sign,
     ("PUT", r"/store/(\d+)/(\d+)"): _put_part,
     ("POST", "/api/v1/uploads/u1/complete"): _complete,

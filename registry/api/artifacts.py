@@ -16,16 +16,34 @@ from registry.api.shows import time_json
 from registry.artifacts import download
 from registry.errors import InvalidInput
 from registry.http.endpoint import Endpoint
-from registry.models import Artifact
+from registry.models import Artifact, ModelVersion
+
+MOST_ADDRESSES = 500
 
 
 class VersionArtifacts(Endpoint):
     """The manifest of a version."""
 
-    @extend_schema(responses=OpenApiTypes.OBJECT)
+    @extend_schema(
+        parameters=[
+            OpenApiParameter("with", str, enum=["url"]),
+            OpenApiParameter("from", str, description="with=url: the path to begin at"),
+            OpenApiParameter("limit", int, description=f"with=url: 1 to {MOST_ADDRESSES} files"),
+        ],
+        responses=OpenApiTypes.OBJECT,
+    )
     def get(self, request: Request, namespace: str, name: str, number: int) -> Response:
-        """Every file with its size and digest, and the two digests over all of them."""
+        """Every file with its size and digest, and the two digests over all of them.
+
+        With `with=url` some of them, in the order of the bytes of their paths, each with an address that is
+        good for a minute.
+        """
         version = self.version(name, number)
+        way = request.query_params.get("with")
+        if way == "url":
+            return Response({"files": _addresses(version, request)}, headers={"Cache-Control": "no-store"})
+        if way is not None:
+            raise InvalidInput("with is url.", field="with")
         manifest = download.check_published(version)
         files = Artifact.objects.filter(manifest=manifest).values_list("path", "blob__size", "blob_id")
         ordered = sorted(files, key=lambda file: file[0].encode())
@@ -37,6 +55,23 @@ class VersionArtifacts(Endpoint):
                 "size": manifest.size,
             }
         )
+
+
+def _addresses(version: ModelVersion, request: Request) -> list[dict[str, Any]]:
+    """Raises InvalidInput, and what `download.artifacts_from` raises."""
+    limit = request.query_params.get("limit", str(MOST_ADDRESSES))
+    if not (limit.isascii() and limit.isdigit() and 1 <= int(limit[:9]) <= MOST_ADDRESSES):
+        raise InvalidInput(f"limit is 1 to {MOST_ADDRESSES}.", field="limit")
+    found = download.artifacts_from(version, request.query_params.get("from", ""), int(limit))
+    return [
+        {
+            "path": artifact.path,
+            "url": download.signed_url(artifact),
+            "size": artifact.blob.size,
+            "sha256": artifact.blob_id,
+        }
+        for artifact in found
+    ]
 
 
 class VersionArtifact(Endpoint):

@@ -5,9 +5,11 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from django.db.models.functions import Collate
 
 from registry.artifacts import storage
 from registry.artifacts.paths import PathRefused, check_path
@@ -83,15 +85,37 @@ def artifact_of(version: ModelVersion, path: str) -> Artifact:
     found = Artifact.objects.select_related("blob").filter(manifest=manifest, path=normal).first()
     if found is None:
         raise missing
+    _check_sound(version, manifest)
+    _check_at_hand(version, found)
+    return found
+
+
+def artifacts_from(version: ModelVersion, path: str, most: int) -> Sequence[Artifact]:
+    """The artifacts at a path and after it, in the order of the bytes of paths, if they may be handed out now.
+
+    Raises NotReady, VersionQuarantined, InColdStorage.
+    """
+    manifest = check_published(version)
+    _check_sound(version, manifest)
+    rows = Artifact.objects.filter(manifest=manifest).alias(place=Collate("path", "C"))
+    found = list(rows.filter(place__gte=path).select_related("blob").order_by("place")[:most])
+    for artifact in found:
+        _check_at_hand(version, artifact)
+    return found
+
+
+def _check_sound(version: ModelVersion, manifest: Manifest) -> None:
     bad = Artifact.objects.filter(manifest=manifest, blob__quarantined_at__isnull=False).order_by("path")
     if reasons := [f"{a.path}: {a.blob.quarantine_reason}" for a in bad.select_related("blob")[:20]]:
         raise VersionQuarantined(
             f"{version.reference} is quarantined, because its stored bytes are not what was published.",
             reasons=reasons,
         )
+
+
+def _check_at_hand(version: ModelVersion, found: Artifact) -> None:
     if found.blob.tier == Tier.COLD or found.blob.state != Blob.State.LIVE:
         raise InColdStorage(f"{version.reference} is in cold storage: restore it first.")
-    return found
 
 
 def signed_url(artifact: Artifact) -> str:

@@ -6,7 +6,8 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ import pytest
 import assay
 from assay.digest import manifest_digest, scan
 from assay.transfer import download, upload
-from assay.transfer.hashing import PART_SIZE, hash_files
+from assay.transfer.hashing import PART_SIZE, Segment, hash_files
 from assay.transfer.progress import Silence, Step
 from assay.transfer.store import Address
 from config.embedded.home import free_port
@@ -130,14 +131,24 @@ def test_what_is_there_is_not_sent_again(ben: assay.Client, model: str, folder: 
 
 
 def test_other_bytes_than_announced_never_arrive(
-    ben: assay.Client, model: str, folder: Path, monkeypatch: pytest.MonkeyPatch
+    ben: assay.Client, model: str, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The store checks every part against the digest that was announced for it."""
 
-    def other(file: object, start: int, length: int) -> Iterator[bytes]:
-        yield bytes(length)
+    plan = upload.plan
 
-    monkeypatch.setattr(upload, "read_range", other)
+    def other(item: upload.Item, part_size: int) -> Iterator[upload.Part]:
+        for part in plan(item, part_size):
+            yield replace(part, segments=tuple(elsewhere(segment) for segment in part.segments))
+
+    def elsewhere(segment: Segment) -> Segment:
+        """As many bytes of another file."""
+        path = tmp_path / f"other-{segment.file.path.replace('/', '-')}"
+        path.write_bytes(bytes(segment.file.size))
+        file = hash_files(scan(path), Silence())[0]
+        return replace(segment, file=file)
+
+    monkeypatch.setattr(upload, "plan", other)
     with pytest.raises(assay.AssayError):
         ben.push(folder, model)
     with pytest.raises(assay.NotFound):
@@ -149,7 +160,7 @@ def test_without_a_way_to_the_store_bytes_go_through_the_server(
 ) -> None:
     nobody = f"http://127.0.0.1:{free_port()}"
 
-    def unreachable(url: str, headers: dict[str, str]) -> Address:
+    def unreachable(url: str, headers: Mapping[str, str]) -> Address:
         return Address(f"{nobody}/{url.partition('//')[2].partition('/')[2]}", headers)
 
     monkeypatch.setattr(upload, "Address", unreachable)

@@ -242,8 +242,20 @@ class Evaluation(TypedDict, total=False):
     at: str
 
 
+class UploadedPack(TypedDict):
+    """Small files that are sent as one, in the order of their offsets."""
+
+    index: int
+    size: int
+    status: str
+    parts: list[int]
+
+
 class UploadedFile(TypedDict):
-    """One file of an upload: `status` present (needs no bytes), wanted or received."""
+    """One file of an upload: `status` present (needs no bytes), wanted or received.
+
+    A small file may travel in a `pack`, named by its index, at an `offset` in bytes.
+    """
 
     index: int
     path: str
@@ -251,6 +263,8 @@ class UploadedFile(TypedDict):
     sha256: str
     status: str
     parts: list[int]
+    pack: NotRequired[int]
+    offset: NotRequired[int]
 
 
 class Upload(TypedDict):
@@ -261,6 +275,7 @@ class Upload(TypedDict):
     part_size: int
     expires_at: str
     files: list[UploadedFile]
+    packs: NotRequired[list[UploadedPack]]
 
 
 class Identity(TypedDict, total=False):

@@ -27,6 +27,7 @@ from assay.errors import DigestMismatch, VersionFailed
 from assay.http import Connection, Parameters
 from assay.references import API, Reference, model_path, namespace_path, version_path
 from assay.transfer import download, upload
+from assay.transfer.cache import Cache
 from assay.transfer.hashing import hash_files
 from assay.transfer.progress import Progress, Silence
 from assay.waiting import wait_while
@@ -137,18 +138,28 @@ class Client:
         *,
         overwrite: bool = False,
         progress: Progress | None = None,
+        cache: Cache | None = None,
     ) -> Path:
         """Fetch a version's files into the folder `dest`, by default `<model>-<number>`; returns the folder.
 
-        Every file is verified before it gets its name. Raises FileInTheWay, DigestMismatch.
+        Every file is verified before it gets its name. A pull that was interrupted goes on where it stopped,
+        and what was pulled before comes from the cache (`Cache(None)`: none; by default that of the
+        environment). Raises FileInTheWay, DigestMismatch.
         """
+        cache = cache or Cache.from_environment()
         version = self.version(ref)
         manifest = self._manifest(version)
         folder = Path(dest) if dest is not None else Path(f"{version['model']}-{version['number']}")
         folder.mkdir(parents=True, exist_ok=True)
         artifacts = f"{self._path_of(version)}/artifacts"
         download.receive(
-            self._connection, artifacts, manifest["files"], folder, progress or Silence(), overwrite=overwrite
+            self._connection,
+            artifacts,
+            manifest["files"],
+            folder,
+            progress or Silence(),
+            overwrite=overwrite,
+            cache=cache,
         )
         return folder
 

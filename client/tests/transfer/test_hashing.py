@@ -11,7 +11,7 @@ import pytest
 from assay.digest import LocalFile, scan
 from assay.errors import FileChanged
 from assay.transfer import hashing
-from assay.transfer.hashing import HashedFile, hash_file, hash_files, part_digests, read_range
+from assay.transfer.hashing import HashedFile, Segment, cut, digest, hash_file, hash_files, part_digests, read
 from assay.transfer.progress import Silence
 from client.tests.transfer.tally import Tally
 
@@ -57,15 +57,24 @@ def test_many_files_keep_their_order_and_are_counted(tmp_path: Path) -> None:
 def test_a_range_is_read_as_it_was_hashed(tmp_path: Path) -> None:
     content = os.urandom(20 * KIB)
     file = hashed(tmp_path / "a", content, 8 * KIB)
-    assert b"".join(read_range(file, 3 * KIB, 9 * KIB)) == content[3 * KIB : 12 * KIB]
+    assert b"".join(read([Segment(file, 3 * KIB, 9 * KIB)])) == content[3 * KIB : 12 * KIB]
 
 
 def test_a_file_that_changed_since_is_not_read(tmp_path: Path) -> None:
     file = hashed(tmp_path / "a", b"12345", 8 * KIB)
     (tmp_path / "a").write_bytes(b"123456")
     with pytest.raises(FileChanged, match="'a' changed"):
-        list(read_range(file, 0, 5))
+        list(read([Segment(file, 0, 5)]))
     file = hashed(tmp_path / "a", b"12345", 8 * KIB)
     os.utime(tmp_path / "a", ns=(1, 1))
     with pytest.raises(FileChanged):
-        list(read_range(file, 0, 5))
+        list(read([Segment(file, 0, 5)]))
+
+
+@pytest.mark.parametrize("part_size", [1, 7, 8 * KIB, 13 * KIB, 10**9])
+def test_what_lies_one_after_another_is_cut_into_parts(tmp_path: Path, part_size: int) -> None:
+    contents = [os.urandom(size) for size in (5, 8 * KIB, 1, 9 * KIB)] if part_size > 1 else [b"ab", b"c"]
+    files = [hashed(tmp_path / str(n), content, 8 * KIB) for n, content in enumerate(contents)]
+    parts = list(cut([Segment(file, 0, file.size) for file in files], part_size))
+    assert tuple(digest(part) for part in parts) == digests(b"".join(contents), part_size)
+    assert all(segment.length for part in parts for segment in part)

@@ -14,7 +14,7 @@ import pytest
 from assay.digest import scan
 from assay.errors import FileChanged, NotFound
 from assay.http import Connection
-from assay.transfer import store, upload
+from assay.transfer import lines, store, upload
 from assay.transfer.hashing import HashedFile, hash_files
 from client.tests.stand_in import KIB, Answer, Asked, StandIn
 from client.tests.transfer.tally import Tally
@@ -205,15 +205,76 @@ def test_an_interrupt_does_not_wait_for_whole_parts(
     """Every part would take an hour; one fails at once."""
     slow = threading.Event()
 
-    def trickle(file: HashedFile, start: int, length: int) -> Iterator[bytes]:
-        if file.path == "edge":
-            raise FileChanged("'edge' changed.")
-        for _ in range(length):
-            slow.wait(0.05)
-            yield b"x"
+    def trickle(sending: lines.Sending) -> Iterator[int]:
+        for segment in sending._body:
+            if segment.file.path == "edge":
+                raise FileChanged("'edge' changed.")
+            for _ in range(segment.length):
+                slow.wait(0.05)
+                yield 1
 
-    monkeypatch.setattr(upload, "read_range", trickle)
+    monkeypatch.setattr(lines.Sending, "send", trickle)
     began = time.monotonic()
     with pytest.raises(FileChanged):
         send(connection, files)
     assert time.monotonic() - began < 5
+
+
+def packed(stand_in: StandIn) -> None:
+    """Let the stand-in put all but `big` into one pack, as the server does with small files."""
+    announce = stand_in.announce
+
+    def with_pack(asked: Asked) -> Answer:
+        answer = announce(asked)
+        offset = 0
+        for file in stand_in.files:
+            if file["size"] and file["path"] != "big":
+                file |= {"pack": len(stand_in.files), "offset": offset}
+                offset += file["size"]
+        stand_in.pack = {"index": len(stand_in.files), "size": offset, "status": "wanted", "parts": []}
+        return stand_in.shown(answer)
+
+    stand_in.announce = with_pack
+
+
+def test_small_files_travel_in_a_pack(
+    stand_in: StandIn, connection: Connection, files: list[HashedFile], contents: dict[str, bytes]
+) -> None:
+    packed(stand_in)
+    send(connection, files)
+    inside = [file for file in stand_in.files if "pack" in file]
+    whole = b"".join(contents[file["path"]] for file in inside)
+    assert stand_in.whole(len(files)) == whole
+    assert stand_in.count("PUT", "/store/") == 5 + -(-len(whole) // (64 * KIB))
+
+
+def test_a_pack_goes_through_the_server_too(
+    stand_in: StandIn,
+    connection: Connection,
+    files: list[HashedFile],
+    contents: dict[str, bytes],
+    nobody: str,
+) -> None:
+    packed(stand_in)
+    stand_in.store = nobody
+    send(connection, files)
+    inside = [file for file in stand_in.files if "pack" in file]
+    assert stand_in.pack is not None
+    assert stand_in.pack["content"] == b"".join(contents[file["path"]] for file in inside)
+
+
+def test_an_upload_that_was_overtaken_is_begun_again(
+    stand_in: StandIn, connection: Connection, files: list[HashedFile]
+) -> None:
+    stand_in.fail("POST", "/parts", Answer.problem(409, "upload-closed", "It is completed."), times=1)
+    assert upload.send(connection, "fraud", files, Tally())["id"] == "u1"
+    assert stand_in.count("POST", "/uploads$") == 2
+
+
+def test_every_announcement_asks_to_go_on(
+    stand_in: StandIn, connection: Connection, files: list[HashedFile]
+) -> None:
+    send(connection, files)
+    (announced,) = [asked for asked in stand_in.asked if asked.path.endswith("/uploads")]
+    assert announced.json["resume"] is True
+    assert announced.json["packed"] is True

@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import io
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import CancelledError, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +17,15 @@ from assay.transfer.progress import Progress, Step
 
 PART_SIZE = 16 * 2**20  # what servers ask for unless a file is huge; another size costs reading parts again
 BLOCK = 2**20
+
+
+@dataclass(frozen=True)
+class Segment:
+    """`length` bytes of a file from `start`."""
+
+    file: HashedFile
+    start: int
+    length: int
 
 
 @dataclass(frozen=True)
@@ -87,25 +97,65 @@ def part_digests(file: HashedFile, part_size: int) -> tuple[str, ...]:
     """The digests of parts of another size than the one hashed with."""
     if part_size == file.part_size or (len(file.parts) <= 1 and file.size <= part_size):
         return file.parts
-    return tuple(
-        _sha256(read_range(file, start, min(part_size, file.size - start)))
-        for start in range(0, file.size, part_size)
-    )
+    return tuple(digest(part) for part in cut([Segment(file, 0, file.size)], part_size))
 
 
-def read_range(file: HashedFile, start: int, length: int) -> Iterator[bytes]:
-    """The bytes of a range, block by block. Raises FileChanged unless the file is the one that was hashed."""
-    with file.source.open("rb", buffering=0) as stream:
-        state = os.fstat(stream.fileno())
-        if (state.st_size, state.st_mtime_ns) != (file.size, file.modified_ns):
-            raise changed(file.path)
-        stream.seek(start)
-        while length:
-            block = stream.read(min(BLOCK, length))
-            if not block:
-                raise changed(file.path)
-            length -= len(block)
-            yield block
+def cut(segments: Iterable[Segment], part_size: int) -> Iterator[list[Segment]]:
+    """What lies one after another, in parts of `part_size` bytes; the last may be smaller."""
+    part: list[Segment] = []
+    room = part_size
+    for segment in segments:
+        start, left = segment.start, segment.length
+        while left:
+            taken = min(room, left)
+            part.append(Segment(segment.file, start, taken))
+            start, left, room = start + taken, left - taken, room - taken
+            if not room:
+                yield part
+                part, room = [], part_size
+    if part:
+        yield part
+
+
+def digest(segments: Iterable[Segment]) -> str:
+    """The sha256 over segments, one after another. Raises FileChanged."""
+    hashed = hashlib.sha256()
+    for block in read(segments):
+        hashed.update(block)
+    return hashed.hexdigest()
+
+
+def read(segments: Iterable[Segment]) -> Iterator[bytes]:
+    """The bytes of segments, block by block. Raises FileChanged."""
+    for segment in segments:
+        with opened(segment) as stream:
+            stream.seek(segment.start)
+            left = segment.length
+            while left and (block := stream.read(min(BLOCK, left))):
+                left -= len(block)
+                yield block
+            if left:
+                raise changed(segment.file.path)
+
+
+@contextmanager
+def opened(segment: Segment) -> Iterator[io.FileIO]:
+    """The file of a segment. Raises FileChanged unless it is, before and afterwards, the one that was hashed."""
+    file = segment.file
+    try:
+        stream = io.FileIO(file.source, "rb")
+    except OSError as error:
+        raise changed(file.path) from error
+    with stream:
+        _check_same(file, stream)
+        yield stream
+        _check_same(file, stream)
+
+
+def _check_same(file: HashedFile, stream: io.FileIO) -> None:
+    state = os.fstat(stream.fileno())
+    if (state.st_size, state.st_mtime_ns) != (file.size, file.modified_ns):
+        raise changed(file.path)
 
 
 def changed(path: str) -> FileChanged:
@@ -120,34 +170,30 @@ def _digests(stream: io.FileIO, size: int, part_size: int, progress: Progress) -
     A file of one part is hashed once. A larger one is hashed twice at the same time: hashlib lets go of the
     interpreter lock, so a second core does the parts while the first does the whole.
     """
-    whole, parts, filled = hashlib.sha256(), list[str](), 0
-    part = hashlib.sha256()
-    buffer = bytearray(min(BLOCK, max(size, 1)))
-    view = memoryview(buffer)
-    single = size <= part_size
+    if size <= part_size:
+        whole = hashlib.sha256()
+        for block in _blocks(stream, size, size):
+            whole.update(block)
+            progress.advance("hash", len(block))
+        return whole.hexdigest(), [whole.hexdigest()] if size else []
+    whole, part, parts, filled = hashlib.sha256(), hashlib.sha256(), list[str](), 0
     with ThreadPoolExecutor(max_workers=1) as second:
-        while count := stream.readinto(view[: min(len(view), part_size - filled)]):
-            block = view[:count]
-            if single:
-                whole.update(block)
-            else:
-                job = second.submit(part.update, block)
-                whole.update(block)
-                job.result()
-            progress.advance("hash", count)
-            filled += count
-            if filled == part_size and not single:
+        for block in _blocks(stream, size, part_size):
+            job = second.submit(part.update, block)
+            whole.update(block)
+            job.result()
+            progress.advance("hash", len(block))
+            filled += len(block)
+            if filled == part_size:
                 parts.append(part.hexdigest())
                 part, filled = hashlib.sha256(), 0
-            elif filled == part_size:
-                filled = 0
-    if single:
-        return whole.hexdigest(), [whole.hexdigest()] if size else []
     return whole.hexdigest(), [*parts, part.hexdigest()] if filled else parts
 
 
-def _sha256(blocks: Iterator[bytes]) -> str:
-    digest = hashlib.sha256()
-    for block in blocks:
-        digest.update(block)
-    return digest.hexdigest()
+def _blocks(stream: io.FileIO, size: int, part_size: int) -> Iterator[memoryview]:
+    """The stream in blocks none of which crosses the end of a part; each is good until the next is asked for."""
+    buffer = bytearray(min(BLOCK, max(size, 1)))
+    view, left = memoryview(buffer), part_size
+    while count := stream.readinto(view[: min(len(view), left or len(view))]):
+        left = left - count or part_size
+        yield view[:count]

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from http.client import HTTPResponse
 from typing import TypeVar
 
-import httpx
 import tenacity
 
 from assay.errors import AssayError, StoreUnreachable
+from assay.transfer.hashing import Segment
+from assay.transfer.lines import Broken, ConnectionFailed, Lines, Sending
 from assay.transfer.progress import Attempt, Progress, Step
 
 WORKERS = 8
-READ = 256 * 1024
+READ = 2**20
 ATTEMPTS = 6
 BACKOFF = 0.2
 # what a store answers when bytes were spoilt or lost on the way: sending them again may do
@@ -62,35 +64,37 @@ class Store:
         self._backoff = tenacity.wait_exponential(BACKOFF, max=10.0) + tenacity.wait_random(0, BACKOFF)
         self._answered = False
         self._abandoned = threading.Event()
-        self._http = httpx.Client(
-            timeout=httpx.Timeout(timeout, connect=5.0, pool=None),
-            limits=httpx.Limits(max_connections=WORKERS, max_keepalive_connections=WORKERS),
-            follow_redirects=False,
-        )
+        self._lines = Lines(timeout)
 
     def abandon(self) -> None:
         """End requests under way within a block, so that an interrupt does not wait for whole parts."""
         self._abandoned.set()
 
     def close(self) -> None:
-        self._http.close()
+        self._lines.close()
 
-    def put(
-        self, address: Callable[[bool], Address], content: Callable[[], Iterator[bytes]], size: int
-    ) -> str:
-        """Send a part; its ETag. `address(True)` gives a fresh URL. Raises StoreUnreachable, StoreRefused."""
+    def put(self, address: Callable[[bool], Address], body: Sequence[Segment]) -> str:
+        """Send a part; its ETag. `address(True)` gives a fresh URL.
+
+        Raises StoreUnreachable, StoreRefused, FileChanged.
+        """
+        size = sum(segment.length for segment in body)
 
         def attempt(target: Address, done: Attempt) -> str:
-            def counted() -> Iterator[bytes]:
-                for block in content():
-                    self._check_wanted()
-                    yield block
-                    done.advance(len(block))
-
             headers = {**target.headers, "Content-Length": str(size)}
-            response = self._http.put(target.url, content=counted(), headers=headers)
-            self._check(response)
-            return str(response.headers.get("ETag", ""))
+            with self._lines.ask("PUT", target.url, headers, body) as request:
+                try:
+                    for gone in request.send():
+                        self._check_wanted()
+                        done.advance(gone)
+                except Broken:
+                    # A store that refuses may say so without reading the rest.
+                    self._check(request, request.receive())
+                    raise
+                answer = request.receive()
+                self._check(request, answer)
+                answer.read()
+                return str(answer.headers.get("ETag", ""))
 
         return self._retrying(address, "upload", attempt)
 
@@ -100,28 +104,31 @@ class Store:
         start: int,
         length: int,
         whole: bool,
-        write: Callable[[int, bytes], None],
+        write: Callable[[int, memoryview], None],
     ) -> None:
-        """Receive a range, handing on blocks with their offsets. Raises StoreUnreachable, StoreRefused."""
+        """Receive a range, handing on blocks with their offsets; a block is good until `write` returns.
+
+        Raises StoreUnreachable, StoreRefused.
+        """
 
         def attempt(target: Address, done: Attempt) -> None:
             headers = {**target.headers, "Accept-Encoding": "identity"}
             if not whole:
                 headers["Range"] = f"bytes={start}-{start + length - 1}"
-            with self._http.stream("GET", target.url, headers=headers) as response:
-                if response.status_code >= 300:
-                    response.read()
-                self._check(response)
-                if response.status_code != (200 if whole else 206):
-                    raise StoreRefused("The object store does not serve ranges.", response.status_code)
+            with self._lines.ask("GET", target.url, headers) as request:
+                answer = request.receive()
+                self._check(request, answer)
+                if request.status != (200 if whole else 206):
+                    raise StoreRefused("The object store does not serve ranges.", request.status)
+                buffer = memoryview(bytearray(min(READ, length + 1)))
                 received = 0
-                for block in response.iter_raw(READ):
+                while count := answer.readinto(buffer):
                     self._check_wanted()
-                    if received + len(block) > length:
+                    if received + count > length:
                         raise _Passing("more bytes came than were asked for")
-                    write(start + received, block)
-                    received += len(block)
-                    done.advance(len(block))
+                    write(start + received, buffer[:count])
+                    received += count
+                    done.advance(count)
                 if received < length:
                     raise _Passing("the body was cut short")
 
@@ -131,16 +138,18 @@ class Store:
         if self._abandoned.is_set():
             raise _Abandoned
 
-    def _check(self, response: httpx.Response) -> None:
+    def _check(self, request: Sending, answer: HTTPResponse) -> None:
         self._answered = True
-        status = response.status_code
+        status = answer.status
         if status < 300:
             return
+        code = request.text().partition("<Code>")[2].partition("</Code>")[0]
+        reason = f"{status} {code or answer.reason}"
         if status == 403:
-            raise _Expired(_reason(response))
-        if status in (408, 429) or status >= 500 or _code(response) in SPOILT:
-            raise _Passing(_reason(response))
-        raise StoreRefused(f"The object store refused: {_reason(response)}.", status)
+            raise _Expired(reason)
+        if status in (408, 429) or status >= 500 or code in SPOILT:
+            raise _Passing(reason)
+        raise StoreRefused(f"The object store refused: {reason}.", status)
 
     def _retrying(
         self,
@@ -162,7 +171,7 @@ class Store:
                 raise
 
         retrying = tenacity.Retrying(
-            retry=tenacity.retry_if_exception_type((_Expired, _Passing, httpx.TransportError)),
+            retry=tenacity.retry_if_exception_type((_Expired, _Passing, ConnectionFailed, *Broken)),
             stop=self._is_hopeless,
             wait=lambda state: 0.0 if isinstance(_failure(state), _Expired) else self._backoff(state),
             sleep=tenacity.sleep_using_event(self._abandoned),
@@ -172,22 +181,13 @@ class Store:
             return retrying(once)
         except _Expired as error:
             raise StoreRefused(f"The object store refuses its addresses: {error}.", 403) from error
-        except (_Passing, httpx.TransportError) as error:
+        except (_Passing, ConnectionFailed, *Broken) as error:
             raise StoreUnreachable(f"The object store cannot be reached: {error}.") from error
 
     def _is_hopeless(self, state: tenacity.RetryCallState) -> bool:
-        never = isinstance(_failure(state), httpx.ConnectError | httpx.ConnectTimeout) and not self._answered
+        never = isinstance(_failure(state), ConnectionFailed) and not self._answered
         return state.attempt_number >= (2 if never else ATTEMPTS)
 
 
 def _failure(state: tenacity.RetryCallState) -> BaseException | None:
     return state.outcome.exception() if state.outcome else None
-
-
-def _code(response: httpx.Response) -> str:
-    """The code in an S3 error document, "" where there is none."""
-    return response.text.partition("<Code>")[2].partition("</Code>")[0]
-
-
-def _reason(response: httpx.Response) -> str:
-    return f"{response.status_code} {_code(response) or response.reason_phrase}"

@@ -73,6 +73,7 @@ class StandIn:
         self.routes: dict[tuple[str, str], Callable[[Asked], Answer]] = {}
         self.part_size = 64 * KIB
         self.held: set[str] = set()  # digests the namespace has
+        self.held_sizes: set[int] = set()
         self.received_before: dict[int, list[int]] = {}
         self.files: list[dict[str, Any]] = []
         self.parts: dict[tuple[int, int], bytes] = {}
@@ -183,7 +184,9 @@ class StandIn:
         files = [{key: value for key, value in file.items() if key != "content"} for file in self.files]
         packs = [{key: value for key, value in self.pack.items() if key != "content"}] if self.pack else []
         about = {"id": "u1", "state": "open", "part_size": self.part_size}
-        return Answer.of({**about, "files": files, "packs": packs})
+        unsaid = [file["index"] for file in self.files if not file["sha256"]]
+        same = [index for index in unsaid if self.files[index]["size"] in self.held_sizes]
+        return Answer.of({**about, "files": files, "packs": packs, "same_size": same})
 
     def item(self, index: int) -> dict[str, Any]:
         """A file or the pack."""
@@ -201,9 +204,13 @@ class StandIn:
 def _announce(self: StandIn, asked: Asked) -> Answer:
     self.files.clear()
     for index, file in enumerate(asked.json["files"]):
-        status = "present" if file["sha256"] in self.held or not file["size"] else "wanted"
+        sha256 = file.get("sha256", "")
+        status = "present" if sha256 in self.held or not file["size"] else "wanted"
         parts = self.received_before.get(index, [])
-        self.files.append({**file, "index": index, "status": status, "parts": parts})
+        row = {**file, "sha256": sha256, "index": index, "status": status, "parts": parts}
+        if not sha256:
+            row["digests"] = {n: hashlib.sha256(self.parts[index, n]).hexdigest() for n in parts}
+        self.files.append(row)
     return self.shown()
 
 
@@ -234,11 +241,13 @@ def _complete(self: StandIn, asked: Asked) -> Answer:
         assert all(part["etag"] == f'"{done["index"]}-{part["number"]}"' for part in done["parts"])
         file["content"] = self.whole(done["index"])
         file["status"] = "received"
+        file["sha256"] = file.get("sha256") or done.get("sha256", "")
     return self.shown()
 
 
 def _put_content(self: StandIn, asked: Asked, index: str) -> Answer:
-    self.item(int(index)).update(content=asked.body, status="received")
+    hashed = hashlib.sha256(asked.body).hexdigest()
+    self.item(int(index)).update(content=asked.body, status="received", sha256=hashed)
     return self.shown()
 
 
@@ -280,6 +289,7 @@ PLAY: dict[tuple[str, str], Callable[..., Answer]] = {
     ("POST", "/api/v1/uploads/u1/parts"): _sign,
     ("PUT", r"/store/(\d+)/(\d+)"): _put_part,
     ("POST", "/api/v1/uploads/u1/complete"): _complete,
+    ("POST", "/api/v1/uploads/u1/abort"): StandIn.shown,
     ("PUT", r"/api/v1/uploads/u1/files/(\d+)/content"): _put_content,
     ("GET", "/api/v1/resolve"): _resolve,
     ("GET", f"{VERSION}/artifacts"): _manifest,

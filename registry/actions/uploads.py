@@ -17,7 +17,7 @@ from registry.artifacts.streaming import Readable
 from registry.artifacts.uploads import EMPTY, LARGEST_FILE, SignedPart, WantedPart
 from registry.errors import Forbidden, InvalidInput
 from registry.journal.enqueue import enqueue
-from registry.models import Namespace, Principal, Upload, UploadFile
+from registry.models import HASHED_FIRST, Namespace, Principal, Upload, UploadFile
 from registry.permissions import check_can
 from registry.roles import Permission
 from registry.tasks.artifacts import reap_upload
@@ -49,6 +49,9 @@ def begin_upload(
     if resume and (found := uploads.going_on(namespace, by.account, announced, now)):
         found.expires_at = now + OPEN_FOR
         found.save(update_fields=["expires_at"])
+        # What was announced without a digest is so again, whatever an attempt that failed had said.
+        unsaid = [entry.path for entry in files if not entry.sha256]
+        found.files.filter(path__in=unsaid, status=UploadFile.Status.WANTED).update(sha256="")
         return Begun(found, resumed=True)
     return Begun(create_upload(namespace=namespace, files=files, by=by, packed=packed), resumed=False)
 
@@ -93,13 +96,22 @@ def _digest_of(entries: Sequence[Entry], packed: bool) -> str:
 
 def _checked(entry: Entry, position: int) -> Entry:
     field = f"files[{position}]"
+    if not entry.sha256 and entry.size > HASHED_FIRST:
+        return Entry(paths.check_path(entry.path, field=f"{field}.path"), _size(entry, field), "")
     if not SHA256.fullmatch(entry.sha256):
-        raise InvalidInput("sha256 is 64 lower-case hexadecimal digits.", field=f"{field}.sha256")
-    if not 0 <= entry.size <= LARGEST_FILE:
-        raise InvalidInput(f"A file has 0 to {LARGEST_FILE} bytes.", field=f"{field}.size")
-    if (entry.size == 0) != (entry.sha256 == EMPTY):
+        raise InvalidInput(
+            "sha256 is 64 lower-case hexadecimal digits; only a file of more than 64 MiB may be announced without.",
+            field=f"{field}.sha256",
+        )
+    if (_size(entry, field) == 0) != (entry.sha256 == EMPTY):
         raise InvalidInput("Only an empty file has the digest of nothing.", field=f"{field}.sha256")
     return Entry(paths.check_path(entry.path, field=f"{field}.path"), entry.size, entry.sha256)
+
+
+def _size(entry: Entry, field: str) -> int:
+    if not 0 <= entry.size <= LARGEST_FILE:
+        raise InvalidInput(f"A file has 0 to {LARGEST_FILE} bytes.", field=f"{field}.size")
+    return entry.size
 
 
 def _announced(upload: Upload, index: int, entry: Entry, held: bool) -> UploadFile:
@@ -137,14 +149,18 @@ def sign_parts(*, upload: Upload, wishes: dict[int, list[WantedPart]], by: Princ
 
 
 def complete_files(
-    *, upload: Upload, given: dict[int, list[storage.Part]], by: Principal
+    *,
+    upload: Upload,
+    given: dict[int, list[storage.Part]],
+    digests: dict[int, str] | None = None,
+    by: Principal,
 ) -> list[UploadFile]:
-    """Join the parts of files, by their index.
+    """Join the parts of files, by their index; `digests` of those that were announced without.
 
     Raises Forbidden, InvalidInput, UploadClosed, PartsLost, BytesRefused.
     """
     check_own(upload, by)
-    return uploads.complete_files(upload, given)
+    return uploads.complete_files(upload, given, digests)
 
 
 def receive_content(

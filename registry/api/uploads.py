@@ -16,7 +16,7 @@ from registry.api.shows import time_json
 from registry.artifacts.manifests import Entry
 from registry.artifacts.packs import is_pack
 from registry.artifacts.storage import Part
-from registry.artifacts.uploads import WantedPart, received_parts
+from registry.artifacts.uploads import WantedPart, held_sizes, received_parts
 from registry.errors import InvalidInput
 from registry.http.endpoint import Endpoint
 from registry.models import Upload, UploadFile
@@ -29,7 +29,11 @@ class FileBody(serializers.Serializer[Any]):
     # Untrimmed and unchecked here: the rules for paths are in one place, which also words the refusal.
     path = serializers.CharField(max_length=4096, trim_whitespace=False)
     size = serializers.IntegerField(min_value=0)
-    sha256 = serializers.RegexField(SHA256)
+    sha256 = serializers.RegexField(
+        SHA256,
+        default="",
+        help_text="a file of more than 64 MiB may be announced without; say it when it is complete",
+    )
 
 
 class UploadBody(serializers.Serializer[Any]):
@@ -64,6 +68,7 @@ class SentPartBody(serializers.Serializer[Any]):
 class CompleteFileBody(serializers.Serializer[Any]):
     index = serializers.IntegerField(min_value=0)
     parts = SentPartBody(many=True, allow_empty=True)
+    sha256 = serializers.RegexField(SHA256, default="", help_text="of a file announced without")
 
 
 class CompleteBody(serializers.Serializer[Any]):
@@ -93,6 +98,7 @@ def upload_json(
                 "sha256": file.sha256,
                 "status": file.status,
                 "parts": arrived.get(file.index, []),
+                **({"digests": file.part_digests} if not file.sha256 and file.index in arrived else {}),
                 **(
                     {"pack": packs[file.pack_id].index, "offset": file.offset}
                     if file.pack_id in packs
@@ -119,7 +125,11 @@ class NamespaceUploads(Endpoint):
 
     @extend_schema(request=UploadBody, responses={200: OpenApiTypes.OBJECT, 201: OpenApiTypes.OBJECT})
     def post(self, request: Request, namespace: str) -> Response:
-        """Announce files; those that need not be sent are `present`. 200: an upload begun before goes on."""
+        """Announce files; those that need not be sent are `present`. 200: an upload begun before goes on.
+
+        `same_size` are the indexes of files announced without a digest that may be here already: announce them
+        again with it, before they are sent for nothing.
+        """
         body = self.read(UploadBody, request)
         begun = actions.begin_upload(
             namespace=self.namespace,
@@ -130,7 +140,7 @@ class NamespaceUploads(Endpoint):
         )
         upload = begun.upload
         arrived = received_parts(upload) if begun.resumed else {}
-        shown = upload_json(upload, upload.files.all(), arrived)
+        shown = {**upload_json(upload, upload.files.all(), arrived), "same_size": held_sizes(upload)}
         return Response(shown, status=200 if begun.resumed else 201)
 
 
@@ -177,11 +187,10 @@ class UploadComplete(UploadEndpoint):
     @extend_schema(request=CompleteBody, responses=OpenApiTypes.OBJECT)
     def post(self, request: Request, id: str) -> Response:
         """Join the parts of files. The answer shows the files of this call only."""
-        given = _by_index(
-            self.read(CompleteBody, request)["files"],
-            lambda part: Part(part["number"], part["etag"], part.get("sha256", "")),
-        )
-        files = actions.complete_files(upload=self.row, given=given, by=self.principal)
+        body = self.read(CompleteBody, request)["files"]
+        given = _by_index(body, lambda part: Part(part["number"], part["etag"], part.get("sha256", "")))
+        digests = {file["index"]: file["sha256"] for file in body}
+        files = actions.complete_files(upload=self.row, given=given, digests=digests, by=self.principal)
         return Response(upload_json(self.row, files))
 
 

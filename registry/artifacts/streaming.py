@@ -53,7 +53,8 @@ def receive(upload: Upload, file: UploadFile, body: Readable, length: int | None
         if row.status == UploadFile.Status.WANTED:
             forget_parts(row)
             row.status = UploadFile.Status.RECEIVED
-            row.save(update_fields=["status", "s3_upload_id", "part_digests"])
+            row.sha256 = file.sha256
+            row.save(update_fields=["status", "sha256", "s3_upload_id", "part_digests"])
             packs.set_received([row])
     if other:
         _give_up(file.staging_key, other)
@@ -70,7 +71,10 @@ def _send(file: UploadFile, own: str, body: Readable) -> list[Part]:
         whole.update(chunk)
         total += len(chunk)
         parts.append(bucket.put_part(file.staging_key, own, len(parts) + 1, chunk, _sha256(chunk)))
-    # A pack has no digest; each file in it is hashed when it is published.
+    # A pack has no digest; each file in it is hashed when it is published. A large file gets its digest here
+    # when it was announced without.
+    if not file.sha256 and not packs.is_pack(file):
+        file.sha256 = whole.hexdigest()
     if not packs.is_pack(file) and whole.hexdigest() != file.sha256:
         raise BytesRefused(
             f"{file.path} arrived with sha256 {whole.hexdigest()}; {file.sha256} was announced."

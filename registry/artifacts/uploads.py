@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -16,7 +16,18 @@ from registry.artifacts import packs, storage
 from registry.artifacts.manifests import Entry
 from registry.artifacts.storage import MIB, Part
 from registry.errors import DomainError, InvalidInput
-from registry.models import Artifact, Blob, Manifest, ModelVersion, Namespace, Tier, Upload, UploadFile, User
+from registry.models import (
+    HASHED_FIRST,
+    Artifact,
+    Blob,
+    Manifest,
+    ModelVersion,
+    Namespace,
+    Tier,
+    Upload,
+    UploadFile,
+    User,
+)
 
 SMALLEST_PART = 16 * MIB
 MOST_PARTS = 10_000
@@ -80,7 +91,7 @@ def part_size_for(sizes: Iterable[int]) -> int:
 
 def held_by(namespace: Namespace, entries: Sequence[Entry]) -> set[str]:
     """The digests of `entries` that the namespace holds, hot and sound. Others' bytes are never revealed."""
-    sizes = {entry.sha256: entry.size for entry in entries}
+    sizes = {entry.sha256: entry.size for entry in entries if entry.sha256}
     held = Artifact.objects.filter(
         blob__in=list(sizes),
         manifest__namespace=namespace,
@@ -91,6 +102,23 @@ def held_by(namespace: Namespace, entries: Sequence[Entry]) -> set[str]:
         pk__in=held.values("blob"), tier=Tier.HOT, state=Blob.State.LIVE, quarantined_at=None
     )
     return {sha256 for sha256, size in rows.values_list("pk", "size") if sizes[sha256] == size}
+
+
+def held_sizes(upload: Upload) -> list[int]:
+    """The indexes of files that were announced without a digest and may be here already: the namespace holds
+    bytes of their size. They are worth hashing first."""
+    sizes = dict(upload.files.filter(sha256="").exclude(path__startswith="/").values_list("index", "size"))
+    if not sizes:
+        return []
+    held = Blob.objects.filter(
+        size__in=set(sizes.values()),
+        size__gt=HASHED_FIRST,
+        state=Blob.State.LIVE,
+        artifacts__manifest__namespace=upload.namespace_id,
+        artifacts__manifest__released_at=None,
+    )
+    found = set(held.values_list("size", flat=True))
+    return sorted(index for index, size in sizes.items() if size in found)
 
 
 def going_on(namespace: Namespace, account: User, announced: str, now: datetime) -> Upload | None:
@@ -184,16 +212,20 @@ def _check_part(upload: Upload, file: UploadFile, part: WantedPart) -> None:
         )
 
 
-def complete_files(upload: Upload, given: dict[int, list[Part]]) -> list[UploadFile]:
+def complete_files(
+    upload: Upload, given: dict[int, list[Part]], digests: Mapping[int, str] | None = None
+) -> list[UploadFile]:
     """Join the parts of each file, by its index, and check its size. Done twice, it does nothing.
 
-    Parts that an earlier session sent need not be given: the store lists them. Raises InvalidInput,
-    UploadClosed, PartsLost, BytesRefused.
+    Parts that an earlier session sent need not be given: the store lists them. `digests`: of files that were
+    announced without. Raises InvalidInput, UploadClosed, PartsLost, BytesRefused.
     """
     check_open(upload)
     files = _files(upload, given)
     packs.check_sent_alone(files)
     wanted = [file for file in files if file.status == UploadFile.Status.WANTED]
+    for file in wanted:
+        file.sha256 = _digest_said(file, (digests or {}).get(file.index, ""))
     results = _each(wanted, lambda file: _join(upload, file, given[file.index]))
     problems = [problem for problem in results if problem]
     with transaction.atomic():
@@ -206,15 +238,27 @@ def complete_files(upload: Upload, given: dict[int, list[Part]]) -> list[UploadF
             if row.status == UploadFile.Status.WANTED and row.s3_upload_id == file.s3_upload_id:
                 forget_parts(row)
                 row.status = UploadFile.Status.WANTED if problem else UploadFile.Status.RECEIVED
+                row.sha256 = file.sha256
             file.status = row.status
         UploadFile.objects.bulk_update(
-            locked.values(), ["status", "s3_upload_id", "part_digests"], batch_size=200
+            locked.values(), ["status", "sha256", "s3_upload_id", "part_digests"], batch_size=200
         )
         packs.set_received(row for row in locked.values() if row.status == UploadFile.Status.RECEIVED)
     if problems:
         first = problems[0]
         raise type(first)(first.sentence, reasons=[problem.sentence for problem in problems])
     return files
+
+
+def _digest_said(file: UploadFile, said: str) -> str:
+    """The digest of a file that was sent. Raises InvalidInput when none was said, or two."""
+    if packs.is_pack(file) or said in ("", file.sha256):
+        if not file.sha256 and not packs.is_pack(file):
+            raise InvalidInput(f"{file.path} was announced without its sha256: say it now.", field="sha256")
+        return file.sha256
+    if file.sha256:
+        raise InvalidInput(f"{file.path} was announced with sha256 {file.sha256}.", field="sha256")
+    return said
 
 
 def forget_parts(file: UploadFile) -> None:

@@ -1,6 +1,6 @@
 """The registry's tables."""
 
-from registry.models.blobs import Artifact, Blob, Manifest, Tier, Upload, UploadFile
+from registry.models.blobs import HASHED_FIRST, Artifact, Blob, Manifest, Tier, Upload, UploadFile
 from registry.models.catalog import (
     Alias,
     AliasMove,
@@ -28,6 +28,7 @@ from registry.models.stages import EDGES, Stage
 
 __all__ = [
     "EDGES",
+    "HASHED_FIRST",
     "SYSTEM",
     "Alias",
     "AliasMove",

@@ -13,6 +13,9 @@ from registry.models.people import Namespace, User
 from registry.models.triggers import Always, Fixed, LegalEdges, refuse
 from registry.models.visibility import scoped_by
 
+# Larger files may be announced without their digest, which is said when they have been sent.
+HASHED_FIRST = 64 * 1024 * 1024
+
 
 class Tier(models.TextChoices):
     HOT = "hot"
@@ -232,7 +235,8 @@ class UploadFile(models.Model):
     index = models.PositiveIntegerField()
     path = models.CharField(max_length=1024)
     size = models.BigIntegerField(help_text="bytes")
-    sha256 = models.CharField(max_length=64)
+    # Empty for a pack, and for a large file until it has been sent.
+    sha256 = models.CharField(max_length=64, blank=True)
     status = models.CharField(max_length=8, choices=Status.choices, default=Status.WANTED)
     # The pack that a small file travels in, and where in it the file begins.
     pack = models.ForeignKey("self", null=True, blank=True, on_delete=models.CASCADE, related_name="packed")

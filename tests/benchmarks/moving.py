@@ -21,7 +21,6 @@ import assay
 from assay.digest import scan
 from assay.errors import StoreUnreachable
 from assay.transfer import store, upload
-from assay.transfer.hashing import hash_files
 from assay.transfer.progress import Silence
 
 BUCKET = "assay-attachments"
@@ -90,8 +89,7 @@ def push(folder: str, model: str) -> dict[str, float]:
     with assay.Client() as client:
         client.whoami()
         before, began = _memory_now(), time.perf_counter()
-        files = hash_files(scan(folder), Silence())
-        sent = upload.send(client._connection, model.partition("/")[0], files, Silence())
+        sent = upload.send(client._connection, model.partition("/")[0], scan(folder), Silence())
         arrived = time.perf_counter() - began
         namespace, _, name = model.partition("/")
         path = f"/api/v1/namespaces/{namespace}/models/{name}/versions"
@@ -121,8 +119,7 @@ def stream(folder: str, out: str) -> dict[str, float]:
         file.write(os.urandom(64))
     with assay.Client() as client:
         before, began = _memory_now(), time.perf_counter()
-        files = hash_files(scan(folder), Silence())
-        sent = upload.send(client._connection, "bench", files, Silence())
+        sent = upload.send(client._connection, "bench", scan(folder), Silence())
         up = time.perf_counter() - began
         body = {"upload": sent["id"]}
         version = client.post("/api/v1/namespaces/bench/models/streamed/versions", body)

@@ -263,6 +263,7 @@ class UploadedFile(TypedDict):
     sha256: str
     status: str
     parts: list[int]
+    digests: NotRequired[dict[str, str]]
     pack: NotRequired[int]
     offset: NotRequired[int]
 
@@ -276,6 +277,7 @@ class Upload(TypedDict):
     expires_at: str
     files: list[UploadedFile]
     packs: NotRequired[list[UploadedPack]]
+    same_size: NotRequired[list[int]]
 
 
 class Identity(TypedDict, total=False):

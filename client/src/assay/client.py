@@ -114,8 +114,7 @@ class Client:
         """
         reference = Reference.parse(model)
         told = progress or Silence()
-        files = hash_files(scan(path), told)
-        sent = upload.send(self._connection, reference.namespace, files, told)
+        sent = upload.send(self._connection, reference.namespace, scan(path), told)
         facts: dict[str, Any] = {"upload": sent["id"], "description": description, "tags": dict(tags or {})}
         optional = {"run": run, "format": format, "schema": schema, "base": list(base) or None}
         facts.update({key: value for key, value in optional.items() if value is not None})

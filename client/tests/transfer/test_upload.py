@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from assay.digest import scan
-from assay.errors import FileChanged, NotFound
+from assay.digest import LocalFile, scan
+from assay.errors import DigestMismatch, FileChanged, NotFound
 from assay.http import Connection
 from assay.transfer import lines, store, upload
 from assay.transfer.hashing import HashedFile, hash_files
@@ -278,3 +278,102 @@ def test_every_announcement_asks_to_go_on(
     (announced,) = [asked for asked in stand_in.asked if asked.path.endswith("/uploads")]
     assert announced.json["resume"] is True
     assert announced.json["packed"] is True
+
+
+@pytest.fixture
+def unhashed(
+    files: list[HashedFile], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> list[LocalFile | HashedFile]:
+    """The files as they lie there, `big` and `edge` large enough to be hashed while they are sent."""
+    monkeypatch.setattr(upload, "HASHED_FIRST", 100 * KIB)
+    return list(scan(tmp_path / "model"))
+
+
+def test_a_large_file_is_hashed_while_it_is_sent(
+    stand_in: StandIn,
+    connection: Connection,
+    unhashed: list[LocalFile | HashedFile],
+    contents: dict[str, bytes],
+) -> None:
+    tally = Tally()
+    answer = upload.send(connection, "fraud", unhashed, tally)
+    assert stand_in.arrived() == sent(contents)
+    announced = next(asked for asked in stand_in.asked if asked.path.endswith("/uploads"))
+    assert {f["path"] for f in announced.json["files"] if "sha256" not in f} == {"big", "edge"}
+    assert {f["path"]: f["sha256"] for f in stand_in.files} == {
+        path: hashlib.sha256(content).hexdigest() for path, content in contents.items()
+    }
+    assert tally.done["upload"] == tally.total["upload"]
+    assert {file["status"] for file in answer["files"]} <= {"present", "received"}
+
+
+def test_a_large_file_that_may_be_there_is_hashed_first(
+    stand_in: StandIn,
+    connection: Connection,
+    unhashed: list[LocalFile | HashedFile],
+    contents: dict[str, bytes],
+) -> None:
+    stand_in.held_sizes = {len(contents["big"])}
+    stand_in.held = {hashlib.sha256(contents["big"]).hexdigest()}
+    upload.send(connection, "fraud", unhashed, Tally())
+    assert set(stand_in.arrived()) == {"edge", "sub/small", "sub/tiny"}
+    assert stand_in.count("POST", "/uploads$") == 2
+    assert stand_in.count("POST", "/abort") == 1
+    assert stand_in.count("PUT", "/store/") == 2 + 1 + 1
+
+
+def test_parts_of_a_large_file_that_arrived_are_compared(
+    stand_in: StandIn,
+    connection: Connection,
+    unhashed: list[LocalFile | HashedFile],
+    contents: dict[str, bytes],
+) -> None:
+    index = [file.path for file in unhashed].index("big")
+    stand_in.received_before = {index: [1, 2, 3]}
+    for number in (1, 2, 3):
+        stand_in.parts[index, number] = contents["big"][(number - 1) * 64 * KIB : number * 64 * KIB]
+    stand_in.parts[index, 2] = os.urandom(64 * KIB)  # of the file as it was before
+    tally = Tally()
+    upload.send(connection, "fraud", unhashed, tally)
+    assert stand_in.arrived() == sent(contents)
+    assert stand_in.count("PUT", f"/store/{index}/") == 3
+    assert tally.done["upload"] == tally.total["upload"]
+
+
+def test_a_large_file_goes_through_the_server_too(
+    stand_in: StandIn,
+    connection: Connection,
+    unhashed: list[LocalFile | HashedFile],
+    contents: dict[str, bytes],
+    nobody: str,
+) -> None:
+    stand_in.store = nobody
+    upload.send(connection, "fraud", unhashed, Tally())
+    assert stand_in.arrived() == sent(contents)
+
+
+def test_a_large_file_that_the_server_got_otherwise_is_told(
+    stand_in: StandIn, connection: Connection, unhashed: list[LocalFile | HashedFile], nobody: str
+) -> None:
+    stand_in.store = nobody
+    wrong = {"files": [{"index": index, "sha256": "0" * 64} for index in range(len(unhashed))]}
+    stand_in.fail("PUT", "/content", Answer.of(wrong))
+    with pytest.raises(DigestMismatch, match="did not arrive as it was sent"):
+        upload.send(connection, "fraud", unhashed, Tally())
+
+
+def test_a_large_file_that_changes_while_it_is_sent_stops_it(
+    stand_in: StandIn,
+    connection: Connection,
+    unhashed: list[LocalFile | HashedFile],
+    tmp_path: Path,
+) -> None:
+    def change(asked: Asked) -> Answer | None:
+        if asked.path.endswith("/parts"):
+            (tmp_path / "model" / "big").write_bytes(b"other")
+        return None
+
+    stand_in.faults.append(change)
+    with pytest.raises(FileChanged, match="'big' changed"):
+        upload.send(connection, "fraud", unhashed, Tally())
+    assert "big" not in stand_in.arrived()

@@ -11,10 +11,12 @@ import pytest
 from django.utils import timezone
 
 from registry.artifacts import reap, storage
+from registry.artifacts.publish import publish
 from registry.artifacts.uploads import part_size_for
-from registry.models import Upload, UploadFile
+from registry.models import Blob, Upload, UploadFile
 from tests.cast import Cast
 from tests.registry.artifacts.sending import (
+    again,
     announced,
     begin,
     parts_of,
@@ -230,3 +232,101 @@ def test_a_store_that_does_not_answer_is_said_so(cast: Cast, monkeypatch: pytest
     answer = post(cast, f"uploads/{upload['id']}/parts", body)
     assert (answer.status_code, answer.json()["code"]) == (503, "store-unavailable")
     assert "127.0.0.1" not in answer.json()["detail"]
+
+
+# ---- large files announced without their digest
+
+
+@pytest.fixture
+def large(monkeypatch: pytest.MonkeyPatch) -> bytes:
+    """A file that is large enough to be announced by its size alone."""
+    for module in ("registry.actions.uploads", "registry.artifacts.uploads"):
+        monkeypatch.setattr(f"{module}.HASHED_FIRST", MIB)
+    return os.urandom(17 * MIB)
+
+
+def announce(cast: Cast, size: int, by: str = "ben", **how: bool) -> dict[str, Any]:
+    body = {"files": [{"path": "weights.bin", "size": size}], **how}
+    answer = post(cast, f"namespaces/{cast.namespace.name}/uploads", body, by=by)
+    assert answer.status_code in (200, 201), answer.json()
+    return dict(answer.json())
+
+
+def send_parts(cast: Cast, upload: dict[str, Any], content: bytes) -> None:
+    parts = parts_of(content, upload["part_size"])
+    for url, part in zip(sign(cast.client("ben"), upload, 0, parts), parts, strict=True):
+        assert put(url, part).status_code == 200
+
+
+def complete(cast: Cast, upload: dict[str, Any], digest: str | None) -> Any:
+    said = {} if digest is None else {"sha256": digest}
+    body = {"files": [{"index": 0, "parts": [], **said}]}
+    return post(cast, f"uploads/{upload['id']}/complete", body)
+
+
+def test_a_large_file_says_its_digest_when_it_was_sent(cast: Cast, large: bytes) -> None:
+    upload = announce(cast, len(large))
+    send_parts(cast, upload, large)
+    refused = complete(cast, upload, None)
+    assert (refused.status_code, refused.json()["field"]) == (422, "sha256")
+    assert complete(cast, upload, sha256(large)).json()["files"][0]["sha256"] == sha256(large)
+    version = publish_all(cast, Upload.objects.get(pk=upload["id"]))
+    assert version.manifest.artifacts.get().blob_id == sha256(large)
+
+
+def test_a_small_file_is_announced_with_its_digest(cast: Cast) -> None:
+    body = {"files": [{"path": "conf", "size": 64 * MIB}]}
+    answer = post(cast, f"namespaces/{cast.namespace.name}/uploads", body)
+    assert (answer.status_code, answer.json()["field"]) == (422, "files[0].sha256")
+
+
+def test_a_wrong_digest_said_at_the_end_fails_the_version(cast: Cast, large: bytes) -> None:
+    upload = announce(cast, len(large))
+    send_parts(cast, upload, large)
+    complete(cast, upload, "a" * 64)
+    version = register(cast, Upload.objects.get(pk=upload["id"]))
+    publish(version.pk)
+    assert again(version).status == "failed"
+    assert not Blob.objects.filter(pk="a" * 64).exists()
+    gone_on = announce(cast, len(large), resume=True)
+    assert (gone_on["id"], gone_on["files"][0]["sha256"]) == (upload["id"], "")
+    send_parts(cast, gone_on, large)
+    assert complete(cast, gone_on, sha256(large)).status_code == 200
+    publish_all(cast, Upload.objects.get(pk=upload["id"]))
+
+
+def test_a_digest_is_said_once(cast: Cast, large: bytes) -> None:
+    upload = begin(cast, {"weights.bin": large})
+    send_parts(cast, upload, large)
+    refused = complete(cast, upload, "a" * 64)
+    assert (refused.status_code, refused.json()["field"]) == (422, "sha256")
+    assert complete(cast, upload, sha256(large)).status_code == 200
+
+
+def test_what_may_be_here_already_is_told_by_its_size_in_the_own_namespace_only(
+    cast: Cast, large: bytes
+) -> None:
+    assert announce(cast, len(large))["same_size"] == []
+    publish_all(cast, send(cast, {"weights.bin": large}))
+    assert announce(cast, len(large))["same_size"] == [0]
+    assert announce(cast, len(large) + 1)["same_size"] == []
+    body = {"files": [{"path": "weights.bin", "size": len(large)}]}
+    elsewhere = post(cast, f"namespaces/{cast.elsewhere.name}/uploads", body, by="mallory")
+    assert elsewhere.json()["same_size"] == []
+
+
+def test_a_large_file_that_is_streamed_is_hashed_by_the_server(cast: Cast, large: bytes) -> None:
+    upload = announce(cast, len(large))
+    answer = cast.client("ben").put(
+        f"/api/v1/uploads/{upload['id']}/files/0/content", large, content_type="application/octet-stream"
+    )
+    assert answer.json()["files"][0]["sha256"] == sha256(large)
+    publish_all(cast, Upload.objects.get(pk=upload["id"]))
+
+
+def test_the_digests_of_parts_that_arrived_are_told(cast: Cast, large: bytes) -> None:
+    upload = announce(cast, len(large))
+    parts = parts_of(large, upload["part_size"])
+    put(sign(cast.client("ben"), upload, 0, parts)[1], parts[1])
+    file = announce(cast, len(large), resume=True)["files"][0]
+    assert (file["parts"], file["digests"]["2"]) == ([2], sha256(parts[1]))

@@ -20,29 +20,35 @@ BLOCK = 2**20
 
 
 @dataclass(frozen=True)
-class Segment:
-    """`length` bytes of a file from `start`."""
-
-    file: HashedFile
-    start: int
-    length: int
-
-
-@dataclass(frozen=True)
-class HashedFile:
-    """What a file held when read: digests of the whole and of its parts of `part_size` bytes."""
+class SeenFile:
+    """A file as it was when it was first looked at: what is read later must still be that."""
 
     path: str
     source: Path
     size: int
+    modified_ns: int
+
+
+@dataclass(frozen=True)
+class HashedFile(SeenFile):
+    """What a file held when read: digests of the whole and of its parts of `part_size` bytes."""
+
     sha256: str
     part_size: int
     parts: tuple[str, ...]
-    modified_ns: int
 
     @property
     def entry(self) -> ManifestEntry:
         return {"path": self.path, "size": self.size, "sha256": self.sha256}
+
+
+@dataclass(frozen=True)
+class Segment:
+    """`length` bytes of a file from `start`."""
+
+    file: SeenFile
+    start: int
+    length: int
 
 
 def hash_files(
@@ -89,8 +95,41 @@ def hash_file(file: LocalFile, progress: Progress, part_size: int = PART_SIZE) -
     if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
         raise changed(file.path)
     return HashedFile(
-        file.path, file.source, after.st_size, whole, part_size, tuple(parts), after.st_mtime_ns
+        file.path, file.source, after.st_size, after.st_mtime_ns, whole, part_size, tuple(parts)
     )
+
+
+def see(file: LocalFile) -> SeenFile:
+    """The file as it is now, not read yet. Raises PathRefused."""
+    try:
+        state = file.source.stat()
+    except OSError as error:
+        raise PathRefused(f"{file.path!r} cannot be read: {error.strerror}.") from error
+    return SeenFile(file.path, file.source, state.st_size, state.st_mtime_ns)
+
+
+class Hashing:
+    """A file being hashed part by part while it is sent; `sha256` is right when `parts` has come to its end."""
+
+    def __init__(self, file: SeenFile, part_size: int) -> None:
+        self._file = file
+        self._part_size = part_size
+        self._whole = hashlib.sha256()
+
+    @property
+    def sha256(self) -> str:
+        return self._whole.hexdigest()
+
+    def parts(self) -> Iterator[str]:
+        """The digest of each part, in order. Raises FileChanged."""
+        with ThreadPoolExecutor(max_workers=1) as second:
+            for segments in cut([Segment(self._file, 0, self._file.size)], self._part_size):
+                part = hashlib.sha256()
+                for block in read(segments):
+                    job = second.submit(part.update, block)
+                    self._whole.update(block)
+                    job.result()
+                yield part.hexdigest()
 
 
 def part_digests(file: HashedFile, part_size: int) -> tuple[str, ...]:
@@ -152,7 +191,7 @@ def opened(segment: Segment) -> Iterator[io.FileIO]:
         _check_same(file, stream)
 
 
-def _check_same(file: HashedFile, stream: io.FileIO) -> None:
+def _check_same(file: SeenFile, stream: io.FileIO) -> None:
     state = os.fstat(stream.fileno())
     if (state.st_size, state.st_mtime_ns) != (file.size, file.modified_ns):
         raise changed(file.path)

@@ -45,15 +45,16 @@ def begin_upload(
     """
     check_can(by, Permission.VERSION_CREATE, namespace)
     now = timezone.now()
-    announced = _digest_of(_checked_all(files), packed)
+    entries = _checked_all(files)
+    announced = _digest_of(entries, packed)
     if resume and (found := uploads.going_on(namespace, by.account, announced, now)):
         found.expires_at = now + OPEN_FOR
         found.save(update_fields=["expires_at"])
         # What was announced without a digest is so again, whatever an attempt that failed had said.
-        unsaid = [entry.path for entry in files if not entry.sha256]
+        unsaid = [entry.path for entry in entries if not entry.sha256]
         found.files.filter(path__in=unsaid, status=UploadFile.Status.WANTED).update(sha256="")
         return Begun(found, resumed=True)
-    return Begun(create_upload(namespace=namespace, files=files, by=by, packed=packed), resumed=False)
+    return Begun(_new(namespace, entries, announced, by, packed), resumed=False)
 
 
 @transaction.atomic
@@ -66,12 +67,18 @@ def create_upload(
     """
     check_can(by, Permission.VERSION_CREATE, namespace)
     entries = _checked_all(files)
+    return _new(namespace, entries, _digest_of(entries, packed), by, packed)
+
+
+def _new(
+    namespace: Namespace, entries: Sequence[Entry], announced: str, by: Principal, packed: bool
+) -> Upload:
     held = uploads.held_by(namespace, entries)
     upload = Upload.objects.create(
         namespace=namespace,
         created_by=by.account,
         part_size=uploads.part_size_for(entry.size for entry in entries),
-        announced=_digest_of(entries, packed),
+        announced=announced,
         expires_at=timezone.now() + OPEN_FOR,
     )
     rows = [_announced(upload, index, entry, entry.sha256 in held) for index, entry in enumerate(entries)]

@@ -56,6 +56,10 @@ app.conf.update(
         "drain the outbox": {"task": "registry.drain_outbox", "schedule": settings.SWEEP_SECONDS},
         "send due deliveries": {"task": "registry.sweep_deliveries", "schedule": settings.SWEEP_SECONDS},
         "resume publishing": {"task": "registry.sweep_versions", "schedule": settings.SWEEP_SECONDS},
+        "resume verifying signatures": {
+            "task": "registry.sweep_signatures",
+            "schedule": settings.SWEEP_SECONDS,
+        },
         "resume promotions": {"task": "lifecycle.sweep_promotions", "schedule": settings.SWEEP_SECONDS},
         "resume tier moves": {"task": "lifecycle.sweep_tier_moves", "schedule": settings.SWEEP_SECONDS},
         "retention": {"task": "lifecycle.run_retention", "schedule": 3600.0},

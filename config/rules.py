@@ -46,10 +46,17 @@ RULES: dict[tuple[str, str], Rule] = {
     ("upload-complete", "POST"): Holds(P.VERSION_CREATE),
     ("upload-content", "PUT"): Holds(P.VERSION_CREATE),
     ("upload-abort", "POST"): Holds(P.VERSION_CREATE),
+    ("version-manifest", "GET"): Holds(P.NAMESPACE_READ),
     ("version-artifacts", "GET"): Holds(P.NAMESPACE_READ),
     ("version-artifact", "GET"): Holds(P.NAMESPACE_READ),
+    ("version-attachments", "GET"): Holds(P.NAMESPACE_READ),
+    ("version-attachments", "POST"): Holds(P.VERSION_CREATE),
+    ("attachment-content", "GET"): Holds(P.NAMESPACE_READ),
     ("version-verify", "POST"): Holds(P.VERSION_VERIFY),
-    # ---- registry: webhooks, search, compare, journal
+    # ---- registry: keys, webhooks, search, compare, journal
+    ("keys", "GET"): Holds(P.NAMESPACE_READ),
+    ("keys", "POST"): Holds(P.KEY_EDIT),
+    ("key", "DELETE"): Holds(P.KEY_EDIT),
     ("search", "GET"): SignedInOnly("finds only what the caller may see"),
     ("compare", "GET"): SignedInOnly("compares only what the caller may see"),
     ("events", "GET"): Holds(P.JOURNAL_READ),
@@ -156,6 +163,10 @@ ADMIN_RULES: dict[str, AdminRule] = {
             "switch_on": Holds(P.WEBHOOK_EDIT),
             "take_away": Holds(P.WEBHOOK_EDIT),
         },
+    ),
+    "registry.SigningKey": AdminRule(
+        "whose signatures a namespace believes; a key is revoked for good and stays on record",
+        {"new_key": Holds(P.KEY_EDIT), "revoke": Holds(P.KEY_EDIT)},
     ),
     "registry.Delivery": AdminRule(
         "what was told to whom is history; it can be told again", {"redeliver": Holds(P.WEBHOOK_EDIT)}

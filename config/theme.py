@@ -54,6 +54,7 @@ UNFOLD: dict[str, Any] = {
                 "Governance",
                 _item("Journal", "history_edu", "registry_event_changelist"),
                 _item("Policies", "gavel", "lifecycle_policy_changelist"),
+                _item("Signing keys", "signature", "registry_signingkey_changelist"),
                 _item("Webhooks", "webhook", "registry_webhook_changelist"),
                 _item("Deliveries", "outgoing_mail", "registry_delivery_changelist"),
                 _item("Retention", "ac_unit", "lifecycle_retentionpolicy_changelist"),

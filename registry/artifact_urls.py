@@ -2,7 +2,7 @@
 
 from django.urls import URLPattern, path
 
-from registry.api import artifacts, uploads
+from registry.api import artifacts, attachments, uploads
 
 VERSION = "namespaces/<str:namespace>/models/<str:name>/versions/<int:number>"
 
@@ -15,7 +15,10 @@ urlpatterns: list[URLPattern] = [
         "uploads/<uuid:id>/files/<int:index>/content", uploads.UploadContent.as_view(), name="upload-content"
     ),
     path("uploads/<uuid:id>/abort", uploads.UploadAbort.as_view(), name="upload-abort"),
+    path(f"{VERSION}/manifest", artifacts.VersionManifest.as_view(), name="version-manifest"),
     path(f"{VERSION}/artifacts", artifacts.VersionArtifacts.as_view(), name="version-artifacts"),
     path(f"{VERSION}/artifacts/<path:path>", artifacts.VersionArtifact.as_view(), name="version-artifact"),
+    path(f"{VERSION}/attachments", attachments.VersionAttachments.as_view(), name="version-attachments"),
+    path("attachments/<uuid:id>/content", attachments.AttachmentContent.as_view(), name="attachment-content"),
     path(f"{VERSION}/verify", artifacts.VersionVerify.as_view(), name="version-verify"),
 ]

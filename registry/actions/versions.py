@@ -9,11 +9,13 @@ from django.utils import timezone
 
 from registry.actions.models import ensure_model
 from registry.actions.uploads import check_own
+from registry.artifacts import attachments
 from registry.artifacts.uploads import check_open
 from registry.errors import DomainError, InvalidInput, NotVisible
 from registry.journal import record
 from registry.journal.enqueue import enqueue
 from registry.models import (
+    Attachment,
     Manifest,
     ModelVersion,
     Namespace,
@@ -27,6 +29,8 @@ from registry.roles import Permission
 from registry.tasks.artifacts import publish_version, verify_version
 
 MOST_TAGS = 100
+# What a signature is called that came with the registration.
+SIGNATURE = "model.sig"
 
 
 class UploadIncomplete(DomainError):
@@ -55,15 +59,19 @@ def create_version(  # noqa: PLR0913 - a version is made of this much
     format: str = "",
     schema: Any = None,
     completeness: dict[str, Any] | None = None,
+    signature: str | None = None,
 ) -> ModelVersion:
     """A new version of the model (made when it is not there), `verifying` until its bytes are proven.
 
-    Raises UploadIncomplete, UploadClosed, InvalidInput, Forbidden, NotVisible.
+    `signature` is the text of a model_signing signature: kept with it, and verified once it is ready. Raises
+    UploadIncomplete, UploadClosed, InvalidInput, Forbidden, NotVisible, StoreUnavailable.
     """
     check_can(by, Permission.VERSION_CREATE, namespace)
     if upload.namespace_id != namespace.pk:
         raise NotVisible(f"There is no upload {upload.pk} in {namespace.name}.")
     check_own(upload, by)
+    # Before anything is locked: the object is there before a row names it.
+    kept = attachments.keep(signature.encode()) if signature else None
     model = _locked_model(namespace, name, by)
     number = model.next_number
     model.next_number = number + 1
@@ -82,6 +90,15 @@ def create_version(  # noqa: PLR0913 - a version is made of this much
         completeness=completeness or {},
         created_by=by.account,
     )
+    if kept:
+        Attachment.objects.create(
+            version=version,
+            kind=Attachment.Kind.SIGNATURE,
+            name=SIGNATURE,
+            sha256=kept.sha256,
+            size=kept.size,
+            by=by.account,
+        )
     record(
         "version.registered",
         subject=version,
@@ -93,6 +110,7 @@ def create_version(  # noqa: PLR0913 - a version is made of this much
             "run": str(run_id) if run_id else None,
             "upload": str(upload.pk),
             "tags": version.tags,
+            **({"signature": kept.sha256} if kept else {}),
         },
     )
     enqueue(publish_version.name, version_id=str(version.pk))

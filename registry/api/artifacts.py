@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.http import HttpResponseRedirect, StreamingHttpResponse
+from django.http import HttpResponse, HttpResponseRedirect, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
@@ -13,7 +13,7 @@ from rest_framework.response import Response
 
 from registry.actions import versions as actions
 from registry.api.shows import time_json
-from registry.artifacts import download
+from registry.artifacts import download, storage
 from registry.errors import InvalidInput
 from registry.http.endpoint import Endpoint
 from registry.models import Artifact, ModelVersion
@@ -72,6 +72,23 @@ def _addresses(version: ModelVersion, request: Request) -> list[dict[str, Any]]:
         }
         for artifact in found
     ]
+
+
+class VersionManifest(Endpoint):
+    """The manifest of a version, as it was hashed."""
+
+    @extend_schema(responses={(200, "application/json"): OpenApiTypes.BINARY})
+    def get(self, request: Request, namespace: str, name: str, number: int) -> HttpResponse:
+        """A file whose sha256 is the version's digest. `OMS-Digest` is the digest for OpenSSF's tools."""
+        version = self.version(name, number)
+        response = HttpResponse(download.manifest_text(version), content_type="application/json")
+        manifest = version.manifest
+        response["ETag"] = f'"sha256:{manifest.digest}"'
+        response["Repr-Digest"] = download.digest_header(manifest.digest or "")
+        response["OMS-Digest"] = f"sha256:{manifest.oms_digest}"
+        response["Content-Disposition"] = storage.attachment(f"{name}-{number}.manifest.json")
+        response["Content-Security-Policy"] = "sandbox; default-src 'none'"
+        return response
 
 
 class VersionArtifact(Endpoint):

@@ -15,6 +15,7 @@ from registry.models import (
     Alias,
     AliasMove,
     Artifact,
+    Attachment,
     Delivery,
     Evaluation,
     Event,
@@ -22,6 +23,8 @@ from registry.models import (
     Namespace,
     RegisteredModel,
     ServiceToken,
+    SignatureCheck,
+    SigningKey,
     Tier,
     Webhook,
 )
@@ -42,11 +45,20 @@ _BYTES = (
 )
 # Newest first: the first evaluation of a (dataset digest, split, slice, metric) is the one that counts.
 EVALUATION_ROWS = Evaluation.objects.select_related("by").prefetch_related("metrics").order_by("-at", "-pk")
+ATTACHMENT_ROWS = (
+    Attachment.objects.select_related("by")
+    .prefetch_related(Prefetch("checks", SignatureCheck.objects.select_related("key").order_by("pk")))
+    .order_by("at", "pk")
+)
+# The first that one of a version's signatures is in, is what the version is.
+_SIGNATURE_STATES = ("valid", "revoked", "invalid", "unknown_key", "unchecked")
 # Everything that version_json shows, in a number of queries that does not grow with the page.
 VERSION_ROWS = (
     ModelVersion.objects.select_related("model__namespace", "manifest", "created_by")
     .prefetch_related(
-        Prefetch("aliases", Alias.objects.order_by("name")), Prefetch("evaluations", EVALUATION_ROWS)
+        Prefetch("aliases", Alias.objects.order_by("name")),
+        Prefetch("evaluations", EVALUATION_ROWS),
+        Prefetch("attachments", ATTACHMENT_ROWS),
     )
     .annotate(bytes_state=Subquery(_BYTES))
 )
@@ -100,6 +112,59 @@ def version_json(version: ModelVersion) -> dict[str, Any]:
         "url": version_page(version),
         "metrics": list(latest_metrics(version.evaluations.all())),
         "completeness": {"state": "unknown", "missing": [], "notes": [], **version.completeness},
+        # Of a model that was bought: told with its completeness, by the wing that knows.
+        "supply": version.completeness.get("supply"),
+        "signature": signature_of(version),
+    }
+
+
+def signature_of(version: ModelVersion) -> dict[str, Any] | None:
+    """The best that is known of a version's signatures; null without one. From VERSION_ROWS."""
+    told = [state for each in version.attachments.all() if (state := signature_json(each))]
+    return min(told, key=lambda state: _SIGNATURE_STATES.index(state["state"]), default=None)
+
+
+def signature_json(attachment: Attachment) -> dict[str, Any] | None:
+    """What came of verifying a signature; null for what is none. From ATTACHMENT_ROWS."""
+    if attachment.kind != Attachment.Kind.SIGNATURE:
+        return None
+    checks = list(attachment.checks.all())
+    if not checks:
+        return {"state": "unchecked", "key": None, "sentence": "It is verified once the version is ready."}
+    check = checks[-1]
+    key = check.key
+    if key is not None and key.revoked_at and check.verdict == SignatureCheck.Verdict.VALID:
+        sentence = f"{check.sentence} {key.name} was revoked on {key.revoked_at:%Y-%m-%d}."
+        return {"state": "revoked", "key": key.name, "sentence": sentence}
+    return {"state": check.verdict, "key": key.name if key else None, "sentence": check.sentence}
+
+
+def attachment_json(attachment: Attachment) -> dict[str, Any]:
+    """A document kept with a version, from ATTACHMENT_ROWS."""
+    return {
+        "id": str(attachment.pk),
+        "kind": attachment.kind,
+        "name": attachment.name,
+        "sha256": attachment.sha256,
+        "size": attachment.size,
+        "by": attachment.by.get_username(),
+        "at": time_json(attachment.at),
+        "signature": signature_json(attachment),
+    }
+
+
+def key_json(key: SigningKey) -> dict[str, Any]:
+    """A public key, with its namespace and who added and revoked it."""
+    return {
+        "id": str(key.pk),
+        "namespace": key.namespace.name,
+        "name": key.name,
+        "fingerprint": key.fingerprint,
+        "pem": key.pem,
+        "added_by": key.added_by.get_username(),
+        "added_at": time_json(key.added_at),
+        "revoked_by": key.revoked_by.get_username() if key.revoked_by else None,
+        "revoked_at": time_json(key.revoked_at),
     }
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from django.db.models.functions import Collate
 
 from registry.artifacts import storage
+from registry.artifacts.manifests import Entry, canonical
 from registry.artifacts.paths import PathRefused, check_path
 from registry.errors import DomainError, NotVisible
 from registry.models import Artifact, Blob, Manifest, ModelVersion, Tier
@@ -39,6 +40,12 @@ class NotReady(DomainError):
     """The bytes are not published."""
 
     code = "version-not-ready"
+
+
+class ManifestDamaged(DomainError):
+    """The files that the database lists are not those that the manifest's digest was made of."""
+
+    code = "manifest-damaged"
 
 
 class RangeNotSatisfiable(DomainError):
@@ -69,6 +76,21 @@ def check_published(version: ModelVersion) -> Manifest:
         why = f": {version.status_message}" if version.status_message else "."
         raise NotReady(f"{version.reference} is {version.status}{why}")
     return manifest
+
+
+def entries_of(manifest: Manifest) -> list[Entry]:
+    """The files of a manifest."""
+    files = Artifact.objects.filter(manifest=manifest).values_list("path", "blob__size", "blob_id")
+    return [Entry(path, size, sha256) for path, size, sha256 in files]
+
+
+def manifest_text(version: ModelVersion) -> bytes:
+    """The canonical manifest: the very bytes whose sha256 is the version's digest. Raises NotReady, ManifestDamaged."""
+    manifest = check_published(version)
+    text = canonical(entries_of(manifest))
+    if hashlib.sha256(text).hexdigest() != manifest.digest:
+        raise ManifestDamaged(f"The files listed for {version.reference} do not make its digest any more.")
+    return text
 
 
 def artifact_of(version: ModelVersion, path: str) -> Artifact:

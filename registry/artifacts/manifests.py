@@ -20,14 +20,19 @@ class Entry:
     sha256: str
 
 
-def manifest_digest(entries: Iterable[Entry]) -> str:
-    """The hex sha256 of the canonical manifest: compact UTF-8 JSON, sorted by the bytes of the paths."""
+def canonical(entries: Iterable[Entry]) -> bytes:
+    """The manifest as it is hashed: compact UTF-8 JSON, sorted by the bytes of the paths."""
     files = [
         {"path": entry.path, "sha256": entry.sha256, "size": entry.size}
         for entry in sorted(entries, key=lambda entry: entry.path.encode())
     ]
     text = json.dumps({"files": files, "v": 1}, ensure_ascii=False, separators=(",", ":"), sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()
+    return text.encode()
+
+
+def manifest_digest(entries: Iterable[Entry]) -> str:
+    """The hex sha256 of the canonical manifest: of the file that anybody can download and hash again."""
+    return hashlib.sha256(canonical(entries)).hexdigest()
 
 
 def oms_digest(entries: Iterable[Entry]) -> str:

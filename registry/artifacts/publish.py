@@ -13,7 +13,7 @@ from uuid import UUID
 from django.db import transaction
 from django.utils import timezone
 
-from registry.artifacts import placing, storage
+from registry.artifacts import placing, signature_checks, storage
 from registry.artifacts.heartbeat import working_on
 from registry.artifacts.manifests import Entry, manifest_digest, oms_digest
 from registry.artifacts.packs import is_pack
@@ -92,6 +92,7 @@ def _seal(version_id: UUID, files: list[UploadFile]) -> None:
                 "files": manifest.files,
             },
         )
+        signature_checks.ask(version)
 
 
 def _fill(manifest: Manifest, files: list[UploadFile]) -> None:

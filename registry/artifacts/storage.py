@@ -113,6 +113,11 @@ def content_key(sha256: str) -> str:
     return f"{settings.S3_KEY_PREFIX}cas/sha256/{sha256[:2]}/{sha256}"
 
 
+def attachment_key(sha256: str) -> str:
+    """Where an attachment of this digest lies, in a bucket of its own. Never signed for anything."""
+    return f"{settings.S3_KEY_PREFIX}attachments/sha256/{sha256[:2]}/{sha256}"
+
+
 @functools.lru_cache(maxsize=8)
 def _client(endpoint: str, read_timeout: int, attempts: int, process: int) -> S3Client:
     """A client for one process: a fork must not share its parent's connections."""
@@ -386,3 +391,8 @@ def bucket(tier: str) -> Bucket:
 def hot() -> Bucket:
     """Where uploads arrive and published bytes are served from."""
     return bucket(Tier.HOT)
+
+
+def attachments() -> Bucket:
+    """Where the documents kept with versions lie."""
+    return Bucket(settings.S3_BUCKETS["attachments"])

@@ -9,6 +9,7 @@ from registry.tasks.artifacts import (
     verify_version,
 )
 from registry.tasks.outbox import deliver, drain_outbox, sweep_deliveries
+from registry.tasks.signatures import sweep_signatures, verify_signatures
 
 __all__ = [
     "deliver",
@@ -18,6 +19,8 @@ __all__ = [
     "reap_uploads",
     "scrub_blobs",
     "sweep_deliveries",
+    "sweep_signatures",
     "sweep_versions",
+    "verify_signatures",
     "verify_version",
 ]

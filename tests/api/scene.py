@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import uuid
 from dataclasses import dataclass
 from typing import Any
@@ -12,15 +13,28 @@ from django.test import override_settings
 from lifecycle.models import Promotion
 from lineage.models import Run
 from registry.actions.aliases import move_alias
+from registry.actions.attachments import add_attachment
+from registry.actions.keys import add_signing_key
 from registry.actions.people import issue_token
 from registry.actions.uploads import create_upload
 from registry.actions.webhooks import create_webhook
 from registry.artifacts.manifests import Entry
 from registry.journal.webhooks import plan_deliveries
-from registry.models import SYSTEM, Delivery, Event, ModelVersion, ServiceToken, Upload, Webhook
+from registry.models import (
+    SYSTEM,
+    Attachment,
+    Delivery,
+    Event,
+    ModelVersion,
+    ServiceToken,
+    SigningKey,
+    Upload,
+    Webhook,
+)
 from tests.api.routes import Route
 from tests.cast import Cast
 from tests.factories import promotion_at, staged_version
+from tests.registry.artifacts.signing import a_key, pem_of
 
 RECEIVER = "http://127.0.0.1:9/hook"
 
@@ -37,12 +51,16 @@ class Scene:
     run: Run
     upload: Upload
     token: ServiceToken
+    key: SigningKey
+    attachment: Attachment
 
     def ids(self) -> dict[str, Any]:
         """The row that a route with `<uuid:id>` is tried on; each such route must be here."""
         return {
             "token": self.token,
             "account-token-revoke": self.token,
+            "key": self.key,
+            "attachment-content": self.attachment,
             "webhook": self.webhook,
             "webhook-deliveries": self.webhook,
             "delivery-redeliver": self.delivery,
@@ -108,4 +126,15 @@ def scene(cast: Cast) -> Scene:
         run=Run.objects.filter(namespace=cast.namespace).first() or pytest.fail("the factory made no run"),
         upload=upload,
         token=token,
+        key=add_signing_key(
+            namespace=cast.namespace, name="release", pem=pem_of(a_key()), by=cast.principal("ada")
+        ),
+        attachment=add_attachment(
+            version=production,
+            kind="supplier_report",
+            name="report.txt",
+            body=io.BytesIO(b"fine"),
+            length=4,
+            by=cast.principal("ben"),
+        ),
     )

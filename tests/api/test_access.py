@@ -42,6 +42,7 @@ OWN = {
     for name, method in API
     if name == "upload"
     or name.startswith("upload-")
+    or (name == "version-attachments" and method == "POST")
     or (name.startswith("run") and name != "runs" and method != "GET")
 }
 

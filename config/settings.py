@@ -255,6 +255,7 @@ ROUTE_RULES = "config.rules.RULES"
 ADMIN_RULES = "config.rules.ADMIN_RULES"
 EVENT_CONSUMERS = [
     "registry.journal.webhooks.plan_deliveries",
+    "lineage.purchases.retell_purchase",
     "lifecycle.evidence.consider_event",
 ]
 WEBHOOK_HOSTS = names("ASSAY_WEBHOOK_HOSTS")

@@ -15,7 +15,7 @@ from lifecycle.dossier import versions as facts
 from lifecycle.dossier.comparison import compare, measurements
 from lifecycle.dossier.production import production_of
 from lifecycle.models import Promotion
-from registry.api.shows import MODEL_ROWS, VERSION_ROWS, latest_metrics, version_json
+from registry.api.shows import MODEL_ROWS, VERSION_ROWS, attachment_json, latest_metrics, version_json
 from registry.models import ModelVersion, RegisteredModel, Stage
 from registry.permissions import visible
 
@@ -74,6 +74,7 @@ class Version(CatalogPage):
                 "row": row,
                 "version": version_json(row),
                 "run": facts.run_of(row),
+                "documents": [attachment_json(each) for each in row.attachments.all()],
                 "incumbent": incumbent,
                 "beside": f"Version {incumbent.number}" if incumbent else "",
                 "comparison": compare(

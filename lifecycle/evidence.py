@@ -15,7 +15,16 @@ from registry.models import Event
 # Events that may change what a gate says of the version they name, or of what is in production beside it.
 EVALUATE_GATES = "lifecycle.evaluate_gates"
 TELLING = frozenset(
-    {"evaluation.recorded", "check.reported", "blob.quarantined", "blob.healed", "policy.published"}
+    {
+        "evaluation.recorded",
+        "check.reported",
+        "blob.quarantined",
+        "blob.healed",
+        "policy.published",
+        "version.signature_checked",
+        "key.revoked",
+        "attachment.added",
+    }
 )
 
 

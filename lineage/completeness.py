@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from lineage.models import Run
+from lineage.models import Run, Supply
 
 
 class Fact(StrEnum):
@@ -18,6 +19,13 @@ class Fact(StrEnum):
     DATASETS = "datasets"
     PACKAGES = "packages"
     IMAGE_DIGEST = "image_digest"
+    # Of a version that was bought, in place of the above.
+    SUPPLIER = "supplier"
+    ORIGIN = "origin"
+    CONTRACT = "contract"
+    SUPPLIER_DIGEST = "supplier_digest"
+    SUPPLIER_DIGEST_MATCHES = "supplier_digest_matches"
+    SUPPLIER_REPORT = "supplier_report"
 
 
 class State(StrEnum):
@@ -27,13 +35,84 @@ class State(StrEnum):
 
 
 # Noted, and missing only where a gate requires it: not every company trains in containers.
-OPTIONAL = frozenset({Fact.IMAGE_DIGEST})
+OPTIONAL = frozenset({Fact.IMAGE_DIGEST, Fact.SUPPLIER_REPORT})
+OF_SUPPLY = frozenset(
+    {
+        Fact.SUPPLIER,
+        Fact.ORIGIN,
+        Fact.CONTRACT,
+        Fact.SUPPLIER_DIGEST,
+        Fact.SUPPLIER_DIGEST_MATCHES,
+        Fact.SUPPLIER_REPORT,
+    }
+)
 RUNNING_ON = "the run has not ended: what it used is not known yet"
 _ENDS = {Run.Status.FAILED.value: "failed", Run.Status.KILLED.value: "was killed"}
 NOT_REPORTED = {
     "state": State.UNKNOWN.value,
     "notes": ["the run has not said how much of what it used it could see"],
 }
+
+
+@dataclass(frozen=True)
+class Bought:
+    """A purchase: what was said of it, and what was found. `digest_of` is what the supplier's digest is the digest
+    of in this version, in words; None when it is of nothing in it."""
+
+    supply: Supply
+    digest_of: str | None
+    report: bool
+
+    @property
+    def sentence(self) -> str:
+        """Where it came from, in a few words."""
+        supply = self.supply
+        under = f" under contract {supply.contract}" if supply.contract else ""
+        got = f", got from {supply.origin}" if supply.origin else ""
+        same = f"; the supplier's digest is that of {self.digest_of}" if self.digest_of else ""
+        return f"Bought from {supply.supplier}{under}{got}{same}"
+
+    def told(self) -> dict[str, Any]:
+        """As answers show it."""
+        return {
+            "supplier": self.supply.supplier,
+            "origin": self.supply.origin,
+            "contract": self.supply.contract,
+            "digest": self.supply.digest,
+            "digest_of": self.digest_of,
+            "report": self.report,
+        }
+
+
+def absent_of_purchase(bought: Bought) -> dict[Fact, str]:
+    """The facts of a purchase that are not recorded, each in a few words. Empty: all are."""
+    absent: dict[Fact, str] = {}
+    if not bought.supply.origin:
+        absent[Fact.ORIGIN] = "no origin: where it was got is not known"
+    if not bought.supply.contract:
+        absent[Fact.CONTRACT] = "no contract or licence"
+    if not bought.supply.digest:
+        absent[Fact.SUPPLIER_DIGEST] = "no digest by the supplier: these may be other bytes than were bought"
+    elif not bought.digest_of:
+        absent[Fact.SUPPLIER_DIGEST_MATCHES] = (
+            f"the supplier's digest {bought.supply.digest} is that of none of its files, nor of all together"
+        )
+    if not bought.report:
+        absent[Fact.SUPPLIER_REPORT] = "no report by the supplier"
+    return absent
+
+
+def completeness_of_purchase(bought: Bought, *, require: Collection[str] = ()) -> dict[str, Any]:
+    """As `completeness`, with the purchase as `supply`. A fact of a run that is required is missing: it has no run."""
+    absent = absent_of_purchase(bought)
+    missing = [words for fact, words in absent.items() if fact not in OPTIONAL or fact in require]
+    missing += [
+        f"no {fact.replace('_', ' ')}: it was bought" for fact in Fact if fact in set(require) - OF_SUPPLY
+    ]
+    missing += [f"{name}, which is no fact that is recorded" for name in sorted(set(require) - set(Fact))]
+    notes = [words for fact, words in absent.items() if fact in OPTIONAL and fact not in require]
+    state = State.INCOMPLETE if missing else State.COMPLETE
+    return {"state": state.value, "missing": missing, "notes": notes, "supply": bought.told()}
 
 
 def absent_facts(run: Run | None, datasets_read: int) -> dict[Fact, str]:
@@ -58,9 +137,9 @@ def absent_facts(run: Run | None, datasets_read: int) -> dict[Fact, str]:
 def completeness(run: Run | None, datasets_read: int, *, require: Collection[str] = ()) -> dict[str, Any]:
     """`{"state": complete|incomplete|unknown, "missing": [words], "notes": [words]}`.
 
-    `require` names further facts that count as missing. What could not be observed makes it unknown, whatever
-    else is known. It is complete only when the run has finished: unknown while it goes on, incomplete when it
-    failed or was killed.
+    `require` names further facts that count as missing; those of a purchase are asked of what was bought only. What
+    could not be observed makes it unknown, whatever else is known. It is complete only when the run has finished:
+    unknown while it goes on, incomplete when it failed or was killed.
     """
     absent = absent_facts(run, datasets_read)
     missing = [words for fact, words in absent.items() if fact not in OPTIONAL or fact in require]

@@ -74,13 +74,14 @@ def _datasets(keys: Collection[UUID]) -> dict[UUID, Label]:
 
 
 def _versions(keys: Collection[UUID]) -> dict[UUID, Label]:
-    rows = ModelVersion.objects.filter(pk__in=keys).select_related("model__namespace", "manifest")
+    rows = ModelVersion.objects.filter(pk__in=keys).select_related("model__namespace", "manifest", "supply")
     return {version.pk: version_label(version) for version in rows}
 
 
 def version_label(version: ModelVersion) -> Label:
-    """The label of a model version, read with its model, namespace and manifest."""
+    """The label of a model version, read with its model, namespace, manifest and supply."""
     digest = version.manifest.digest
+    supply = getattr(version, "supply", None)
     return Label(
         Node.Kind.MODEL_VERSION.value,
         version.reference,
@@ -89,6 +90,7 @@ def version_label(version: ModelVersion) -> Label:
             "status": version.status,
             "digest": f"sha256:{digest}" if digest else None,
             "created_at": _time(version.created_at),
+            **({"bought_from": supply.supplier} if supply else {}),
         },
     )
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
-from lineage.models import DatasetVersion, Edge, LatestMetric, Run, RunParameter
+from lineage.models import DatasetVersion, Edge, LatestMetric, Run, RunParameter, Supply
 from registry.models import EvaluationMetric, ModelVersion, Principal
 
 # (dataset digest, split, slice, metric): values under one key can be compared.
@@ -38,6 +38,7 @@ class Making:
 
     version: ModelVersion
     run: Run | None = None
+    supply: Supply | None = None
     parameters: dict[str, str] = field(default_factory=dict)
     inputs: list[Input] = field(default_factory=list)
     bases: list[Base] = field(default_factory=list)
@@ -62,10 +63,12 @@ def makings_of(versions: Sequence[ModelVersion], principal: Principal) -> list[M
     metrics = _run_metrics(runs)
     bases = _bases(versions, principal)
     evaluations = _evaluations(versions)
+    supplies = {supply.version_id: supply for supply in Supply.objects.filter(version__in=versions)}
     return [
         Making(
             version=version,
             run=runs.get(version.run_id) if version.run_id else None,
+            supply=supplies.get(version.pk),
             parameters={**version.parameters, **parameters.get(version.run_id, {})},
             inputs=inputs.get(version.run_id, []),
             bases=bases.get(version.pk, []),

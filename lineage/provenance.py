@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Any
 from uuid import UUID
 
 from lineage import completeness as facts
+from lineage.completeness import Bought
 from lineage.graph import ancestors
-from lineage.models import DatasetVersion, Edge, Run
-from registry.models import ModelVersion
+from lineage.models import DatasetVersion, Edge, Run, Supply
+from registry.artifacts.download import entries_of
+from registry.artifacts.manifests import Entry, manifest_digest, oms_digest
+from registry.artifacts.packs import is_pack
+from registry.models import Attachment, Manifest, ModelVersion, Upload
 
 
 def run_of(version: ModelVersion) -> Run | None:
@@ -45,8 +49,49 @@ def training_inputs(version: ModelVersion) -> dict[str, set[str]]:
 
 def completeness(version: ModelVersion, *, require: Collection[str] = ()) -> dict[str, Any]:
     """What is known of its making now: `{"state", "missing", "notes"}`; `require` names further facts."""
+    if bought := purchase_of(version):
+        return facts.completeness_of_purchase(bought, require=require)
     run = run_of(version)
     return facts.completeness(run, datasets_read_by(run), require=require)
+
+
+def purchase_of(version: ModelVersion) -> Bought | None:
+    """Where a version that was bought came from; None for one that was not."""
+    supply = Supply.objects.filter(version=version).first()
+    if supply is None:
+        return None
+    manifest = Manifest.objects.get(pk=version.manifest_id)
+    if manifest.state == Manifest.State.SEALED:
+        return bought(supply, entries_of(manifest), report=has_report(version))
+    upload = Upload.objects.filter(manifest=manifest).first()
+    return bought(supply, announced(upload) if upload else [], report=has_report(version))
+
+
+def announced(upload: Upload) -> list[Entry]:
+    """The files of an upload: what will be published, or nothing will."""
+    return [Entry(file.path, file.size, file.sha256) for file in upload.files.all() if not is_pack(file)]
+
+
+def bought(supply: Supply, entries: Sequence[Entry], *, report: bool) -> Bought:
+    """A purchase, its supplier's digest compared with these files."""
+    return Bought(supply, digest_of(supply.digest.removeprefix("sha256:"), entries), report)
+
+
+def digest_of(sha256: str, entries: Sequence[Entry]) -> str | None:
+    """What among these files has the digest: one of them, or all together in one of the two ways."""
+    if not sha256:
+        return None
+    # Of an empty file anybody knows the digest: it is of nothing that was bought.
+    if named := next((entry.path for entry in entries if entry.sha256 == sha256 and entry.size), None):
+        return named
+    if sha256 == manifest_digest(entries):
+        return "the manifest"
+    return "the whole, as OpenSSF model_signing makes it" if sha256 == oms_digest(entries) else None
+
+
+def has_report(version: ModelVersion) -> bool:
+    """Whether a report by the supplier is kept with it."""
+    return version.attachments.filter(kind=Attachment.Kind.SUPPLIER_REPORT).exists()
 
 
 def datasets_read_by(run: Run | None) -> int:

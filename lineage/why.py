@@ -115,7 +115,12 @@ def _reservations(a: Making, b: Making) -> list[str]:
     if a.version.pk == b.version.pk:
         return []
     told = []
-    without = [side.label for side in (a, b) if side.run is None]
+    told += [
+        f"{side.label} was bought from {side.supply.supplier}: what made it is the supplier's knowledge."
+        for side in (a, b)
+        if side.supply is not None
+    ]
+    without = [side.label for side in (a, b) if side.run is None and side.supply is None]
     if without:
         told.append(
             f"Registered without a run: {' and '.join(without)}; the data, code and environment "

@@ -5,6 +5,7 @@ from __future__ import annotations
 from lifecycle.gates.kinds import Context, Finding, Gate, Verdict
 from lifecycle.gates.metrics import EvaluatedOn, MetricAtLeast, MetricAtMost, NoRegression
 from lifecycle.gates.proofs import ExternalCheck, IntegrityVerified, LineageComplete
+from lifecycle.gates.signatures import SignatureValid
 
 GATES: dict[str, Gate] = {
     gate.name: gate
@@ -16,6 +17,7 @@ GATES: dict[str, Gate] = {
         ExternalCheck(),
         LineageComplete(),
         IntegrityVerified(),
+        SignatureValid(),
     )
 }
 

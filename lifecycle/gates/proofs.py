@@ -7,8 +7,8 @@ from typing import Any
 
 from lifecycle.gates.kinds import Context, Finding, Gate, Parameter, Verdict
 from lifecycle.models import CheckReport
-from lineage.completeness import Fact, State
-from lineage.provenance import completeness
+from lineage.completeness import Bought, Fact, State, completeness_of_purchase
+from lineage.provenance import completeness, purchase_of
 from registry.artifacts.integrity import integrity
 from registry.artifacts.scrub import verify_blobs_of
 from registry.errors import InvalidInput
@@ -25,7 +25,10 @@ class LineageComplete(Gate):
 
     def claim(self, given: dict[str, Any]) -> str:
         further = f", with {', '.join(given['require'])}" if given["require"] else ""
-        return f"the run, code, data and environment that made it are recorded{further}"
+        return (
+            "the run, code, data and environment that made it are recorded, or whom it was bought from and how"
+            f"{further}"
+        )
 
     def checked(self, given: Any, where: str) -> dict[str, Any]:
         checked = super().checked(given, where)
@@ -38,6 +41,8 @@ class LineageComplete(Gate):
         return checked
 
     def evaluate(self, context: Context, given: dict[str, Any]) -> Finding:
+        if bought := purchase_of(context.version):
+            return _of_purchase(bought, given["require"])
         told = completeness(context.version, require=given["require"])
         evidence = {"state": told["state"], "missing": told["missing"]}
         unseen = told["state"] == State.UNKNOWN and not told["missing"]
@@ -47,6 +52,16 @@ class LineageComplete(Gate):
             )
         said = "; ".join(told["missing"] or told["notes"])
         return Finding(Verdict.FAIL, f"What made it is not fully recorded: {said}.", evidence)
+
+
+def _of_purchase(bought: Bought, require: list[str]) -> Finding:
+    """Of what was bought, the purchase is to be recorded."""
+    told = completeness_of_purchase(bought, require=require)
+    evidence = {"state": told["state"], "missing": told["missing"], "supply": told["supply"]}
+    if told["state"] == State.COMPLETE:
+        return Finding(Verdict.PASS, f"{bought.sentence}.", evidence)
+    said = "; ".join(told["missing"])
+    return Finding(Verdict.FAIL, f"{bought.sentence}, which is not fully recorded: {said}.", evidence)
 
 
 class IntegrityVerified(Gate):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,10 +11,10 @@ from uuid import UUID
 from django.db import transaction
 
 from lineage.actions.runs import check_own
-from lineage.completeness import completeness
+from lineage.completeness import completeness, completeness_of_purchase
 from lineage.graph import Arrow, add_edges, add_nodes
-from lineage.models import Edge, Lifecycle, Node, Run
-from lineage.provenance import datasets_read_by
+from lineage.models import Edge, Lifecycle, Node, Run, Supply
+from lineage.provenance import announced, bought, datasets_read_by
 from registry.actions.versions import create_version
 from registry.errors import InvalidInput
 from registry.models import ModelVersion, Namespace, Principal, Upload
@@ -21,6 +22,8 @@ from registry.permissions import visible
 from registry.references import resolve
 
 MOST_BASES = 20
+DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+ORIGIN = re.compile(r"(?:https?|s3|gs|oci|hf|git|ssh|sftp|ftp)://[^\s\"'<>`{}]{1,1990}", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -33,8 +36,18 @@ class About:
     schema: Any = None
 
 
+@dataclass(frozen=True)
+class Purchase:
+    """Where a version that nobody here trained came from. `digest` is the supplier's, `sha256:<hex>` or ""."""
+
+    supplier: str
+    origin: str = ""
+    contract: str = ""
+    digest: str = ""
+
+
 @transaction.atomic
-def register_version(
+def register_version(  # noqa: PLR0913 - a version is made of this much
     *,
     namespace: Namespace,
     name: str,
@@ -43,19 +56,28 @@ def register_version(
     run: UUID | None = None,
     base: Sequence[str] = (),
     about: About | None = None,
+    purchase: Purchase | None = None,
+    signature: str | None = None,
 ) -> ModelVersion:
     """A version, its node, the edges from its run and from the versions it is based on, in one transaction.
 
-    The run's parameters are copied onto it, and what is missing of its provenance is told, as they are now.
+    The run's parameters are copied onto it, and what is missing of its provenance is told, as they are now. One
+    that was bought has a `purchase` in place of a run; `signature` is what `model_signing` wrote.
     Raises NotVisible, Forbidden, NotYourRun, InvalidInput, and what `create_version` and `resolve` raise.
     """
+    if run and purchase:
+        raise InvalidInput(
+            "A version was made by a run, or bought: give run or supply, not both.", field="supply"
+        )
     made_by = _run(namespace, run, by) if run else None
     bases = _bases(base, by)
     said = about or About()
+    sent: Upload = visible(Upload.objects.all(), by, f"upload {upload}", pk=upload, namespace=namespace)
+    supply = _checked(purchase) if purchase else None
     version = create_version(
         namespace=namespace,
         name=name,
-        upload=visible(Upload.objects.all(), by, f"upload {upload}", pk=upload, namespace=namespace),
+        upload=sent,
         by=by,
         run_id=run,
         parameters=dict(made_by.parameters.values_list("key", "value")) if made_by else {},
@@ -63,13 +85,39 @@ def register_version(
         schema=said.schema,
         description=said.description,
         tags=said.tags,
-        completeness=completeness(made_by, datasets_read_by(made_by)),
+        completeness=_known(made_by, supply, sent),
+        signature=signature,
     )
+    if supply:
+        supply.version = version
+        supply.save(force_insert=True)
     add_nodes(Node.Kind.MODEL_VERSION, [version.pk], namespace)
     edges = [Arrow(made_by.pk, version.pk, Edge.Role.OUTPUT)] if made_by else []
     edges += [Arrow(each.pk, version.pk, Edge.Role.BASE) for each in bases]
     add_edges(edges)
     return version
+
+
+def _known(run: Run | None, supply: Supply | None, upload: Upload) -> dict[str, Any]:
+    """What is known of its making, before its bytes are proven."""
+    if supply is None:
+        return completeness(run, datasets_read_by(run))
+    return completeness_of_purchase(bought(supply, announced(upload), report=False))
+
+
+def _checked(purchase: Purchase) -> Supply:
+    """The row, before its version is there. Raises InvalidInput."""
+    supplier, origin = purchase.supplier.strip(), purchase.origin.strip()
+    if not supplier:
+        raise InvalidInput("Say who it was bought from.", field="supply.supplier")
+    # Shown as text, never fetched, and never as a link: a page must not be led astray by it all the same.
+    if origin and not ORIGIN.fullmatch(origin):
+        raise InvalidInput("origin is an address, such as https://example.com/model.", field="supply.origin")
+    if purchase.digest and not DIGEST.fullmatch(purchase.digest):
+        raise InvalidInput("digest is sha256: and 64 lower-case hexadecimal digits.", field="supply.digest")
+    return Supply(
+        supplier=supplier, origin=origin, contract=purchase.contract.strip(), digest=purchase.digest
+    )
 
 
 def _run(namespace: Namespace, run: UUID, by: Principal) -> Run:

@@ -9,9 +9,10 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from lineage.actions.versions import MOST_BASES, About, register_version
+from lineage.actions.versions import MOST_BASES, About, Purchase, register_version
 from lineage.api.fields import Document
 from registry.api.shows import VERSION_ROWS, version_json
+from registry.artifacts.attachments import LARGEST_SIGNATURE
 from registry.errors import InvalidInput
 from registry.http.endpoint import Endpoint
 from registry.http.fields import Body, TagsField
@@ -19,8 +20,18 @@ from registry.http.paging import page
 from registry.models import Stage
 
 
+class SupplyBody(Body):
+    """Where a version that was bought came from: in place of a run."""
+
+    supplier = serializers.CharField(max_length=200)
+    origin = serializers.CharField(max_length=2000, allow_blank=True, default="")
+    contract = serializers.CharField(max_length=200, allow_blank=True, default="")
+    digest = serializers.CharField(max_length=71, allow_blank=True, default="")
+
+
 class NewVersion(Body):
-    """What a version is made of. `base` are references of the versions it was trained from."""
+    """What a version is made of. `base` are references of the versions it was trained from; `signature` is the text
+    that `model_signing sign` wrote."""
 
     upload = serializers.UUIDField()
     run = serializers.UUIDField(default=None, allow_null=True)
@@ -30,7 +41,18 @@ class NewVersion(Body):
     description = serializers.CharField(max_length=10_000, allow_blank=True, default="")
     tags = TagsField(default=dict)
     format = serializers.CharField(max_length=40, allow_blank=True, allow_null=True, default="")
+    supply = SupplyBody(default=None, allow_null=True)
+    signature = serializers.CharField(
+        max_length=LARGEST_SIGNATURE, trim_whitespace=False, default=None, allow_null=True
+    )
     schema: Any = Document(kinds=(dict, list), most=1024 * 1024, default=None, allow_null=True)
+
+
+def _bounded(signature: str | None) -> str | None:
+    """No more bytes than characters were counted. Raises InvalidInput."""
+    if signature is not None and len(signature.encode()) > LARGEST_SIGNATURE:
+        raise InvalidInput(f"A signature has at most {LARGEST_SIGNATURE} bytes.", field="signature")
+    return signature
 
 
 class Versions(Endpoint):
@@ -68,5 +90,7 @@ class Versions(Endpoint):
             run=given["run"],
             base=given["base"],
             about=about,
+            purchase=Purchase(**given["supply"]) if given["supply"] else None,
+            signature=_bounded(given["signature"]),
         )
         return Response(version_json(VERSION_ROWS.get(pk=version.pk)), status=202)

@@ -63,9 +63,10 @@ def test_the_librarys_own_verdict_is_ours(tmp_path: Path, signed: bytes) -> None
     public, written = tmp_path / "key.pub", tmp_path / "x.sig"
     public.write_text(pem_of(KEY))
     written.write_bytes(signed)
-    for number, change in enumerate(
-        ({}, {"model.bin": b"other"}, {"more.txt": b"x"}, {"conf.txt": None}, {".gitignore": b"x"})
-    ):
+    changes: list[dict[str, bytes | None]] = [
+        {}, {"model.bin": b"other"}, {"more.txt": b"x"}, {"conf.txt": None}, {".gitignore": b"x"},
+    ]  # fmt: skip
+    for number, change in enumerate(changes):
         files = {path: content for path, content in {**FILES, **change}.items() if content is not None}
         folder = folder_of(tmp_path / f"model{number}", files)
         try:

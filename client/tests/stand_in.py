@@ -80,6 +80,7 @@ class StandIn:
         self.pack: dict[str, Any] | None = None  # in which small files travel
         self.announce: Callable[[Asked], Answer] = lambda asked: _announce(self, asked)
         self.contents: dict[str, bytes] = {}  # path -> bytes of the version
+        self.attached: list[bytes] = []  # documents kept with it
         self.listed: list[dict[str, Any]] | None = None  # what the manifest claims, if not the truth
         self.lock = threading.Lock()
         self._server = _Server(("127.0.0.1", 0), _handler(self))
@@ -267,6 +268,17 @@ def _manifest(self: StandIn, asked: Asked) -> Answer:
     return Answer.of({"digest": digest, "oms_digest": "", "size": 0, "files": self.entries()})
 
 
+def _manifest_text(self: StandIn, asked: Asked) -> Answer:
+    files = sorted(self.entries(), key=lambda entry: str(entry["path"]).encode())
+    text = json.dumps({"files": files, "v": 1}, ensure_ascii=False, separators=(",", ":"), sort_keys=True)
+    return Answer(200, text.encode())
+
+
+def _attachments(self: StandIn, asked: Asked) -> Answer:
+    kept = [{"sha256": hashlib.sha256(content).hexdigest()} for content in self.attached]
+    return Answer.of({"results": kept, "next": None})
+
+
 def _artifact(self: StandIn, asked: Asked, path: str) -> Answer:
     content = self.contents[unquote(path)]
     if asked.query["as"] == ["stream"]:
@@ -293,6 +305,8 @@ PLAY: dict[tuple[str, str], Callable[..., Answer]] = {
     ("PUT", r"/api/v1/uploads/u1/files/(\d+)/content"): _put_content,
     ("GET", "/api/v1/resolve"): _resolve,
     ("GET", f"{VERSION}/artifacts"): _manifest,
+    ("GET", f"{VERSION}/manifest"): _manifest_text,
+    ("GET", f"{VERSION}/attachments"): _attachments,
     ("GET", f"{VERSION}/artifacts/(.+)"): _artifact,
     ("GET", "/blob/(.+)"): _blob,
 }

@@ -31,6 +31,55 @@ class Completeness(TypedDict):
     notes: list[str]
 
 
+class Signature(TypedDict):
+    """What is known of a version's signatures: `state` valid, invalid, unknown_key, unchecked or revoked.
+
+    `key` is the name of the key, where one is known; `sentence` says what came of verifying.
+    """
+
+    state: str
+    key: str | None
+    sentence: str
+
+
+class Supply(TypedDict):
+    """Where a model that was bought came from. `digest_of` is what the supplier's digest is the digest of."""
+
+    supplier: str
+    origin: str
+    contract: str
+    digest: str
+    digest_of: str | None
+    report: bool
+
+
+class Attachment(TypedDict):
+    """A document kept with a version: `kind` signature or supplier_report. A signature tells what it is worth."""
+
+    id: str
+    kind: str
+    name: str
+    sha256: str
+    size: int
+    by: str
+    at: str
+    signature: Signature | None
+
+
+class SigningKey(TypedDict):
+    """A public key whose signatures a namespace believes until it is revoked."""
+
+    id: str
+    namespace: str
+    name: str
+    fingerprint: str
+    pem: str
+    added_by: str
+    added_at: str
+    revoked_by: str | None
+    revoked_at: str | None
+
+
 class Version(TypedDict):
     """A model version. `status` pending, verifying, ready, failed or deleted; `stage` is where it stands.
 
@@ -64,6 +113,8 @@ class Version(TypedDict):
     url: str
     metrics: list[Metric]
     completeness: Completeness
+    supply: NotRequired[Supply | None]
+    signature: NotRequired[Signature | None]
 
 
 class Manifest(TypedDict):

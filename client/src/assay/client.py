@@ -15,25 +15,23 @@ from assay.answers import (
     Event,
     Graph,
     Identity,
-    Manifest,
     Promotion,
     Run,
-    Verification,
     Version,
     Why,
 )
-from assay.digest import manifest_digest, scan
-from assay.errors import DigestMismatch, VersionFailed
+from assay.digest import scan
+from assay.documents import LARGEST_ATTACHMENT, Documents, read_document, read_signature, without
+from assay.errors import VersionFailed
 from assay.http import Connection, Parameters
 from assay.references import API, Reference, model_path, namespace_path, version_path
 from assay.transfer import download, upload
 from assay.transfer.cache import Cache
-from assay.transfer.hashing import hash_files
 from assay.transfer.progress import Progress, Silence
 from assay.waiting import wait_while
 
 
-class Client:
+class Client(Documents):
     """Speaks to the server at `url` as the holder of `token`.
 
     What is not given comes from ASSAY_URL and ASSAY_TOKEN, then from the file that `assay login` wrote.
@@ -103,22 +101,37 @@ class Client:
         format: str | None = None,
         schema: object = None,
         base: Sequence[str] = (),
+        signature: str | os.PathLike[str] | None = None,
+        supply: Mapping[str, str] | None = None,
+        supplier_report: str | os.PathLike[str] | None = None,
         wait: bool = True,
         timeout: float = 900.0,
         progress: Progress | None = None,
     ) -> Version:
         """Publish a file or a folder as the next version of `namespace/model`, a new model if need be.
 
-        Only what the namespace does not hold is sent. With `wait`, returns when the version is ready; raises
-        VersionFailed when it fails and TimedOut after `timeout` seconds. Also PathRefused, FileChanged.
+        Only what the namespace does not hold is sent. `signature` is a file that `model_signing sign` wrote;
+        where it lies in the folder, it is kept beside the files, not among them. A model that was bought has a
+        `supply` in place of a run: `supplier`, `origin` (a URL), `contract`, `digest` (the supplier's own).
+        With `wait`, returns when the version is ready; raises VersionFailed when it fails and TimedOut after
+        `timeout` seconds. Also PathRefused, FileChanged.
         """
         reference = Reference.parse(model)
         told = progress or Silence()
-        sent = upload.send(self._connection, reference.namespace, scan(path), told)
+        found = scan(path)
+        if signature is not None:
+            found = without(found, signature)
+        signed = read_signature(signature) if signature is not None else None
+        if supplier_report is not None:
+            read_document(supplier_report, LARGEST_ATTACHMENT)  # known to be readable before anything is sent
+        sent = upload.send(self._connection, reference.namespace, found, told)
         facts: dict[str, Any] = {"upload": sent["id"], "description": description, "tags": dict(tags or {})}
         optional = {"run": run, "format": format, "schema": schema, "base": list(base) or None}
+        optional |= {"signature": signed, "supply": dict(supply) if supply is not None else None}
         facts.update({key: value for key, value in optional.items() if value is not None})
         version: Version = self.post(f"{model_path(model)}/versions", facts)
+        if supplier_report is not None:
+            self.attach(version["reference"], supplier_report, kind="supplier_report")
         return self.wait_until_ready(version, timeout) if wait else version
 
     def wait_until_ready(self, version: Version, timeout: float = 900.0) -> Version:
@@ -162,38 +175,7 @@ class Client:
         )
         return folder
 
-    def verify(
-        self, folder: str | os.PathLike[str], ref: str, *, progress: Progress | None = None
-    ) -> Verification:
-        """Compare a folder or file on disk with a version: which files differ, are missing, are extra."""
-        version = self.version(ref)
-        manifest = self._manifest(version)
-        expected = {entry["path"]: entry for entry in manifest["files"]}
-        local = {file.path: file for file in hash_files(scan(folder), progress or Silence())}
-        differs = [
-            path for path in expected if path in local and local[path].sha256 != expected[path]["sha256"]
-        ]
-        missing = [path for path in expected if path not in local]
-        extra = [path for path in local if path not in expected]
-        return {
-            "ok": not (differs or missing or extra),
-            "reference": version["reference"],
-            "digest": manifest["digest"],
-            "differs": sorted(differs),
-            "missing": sorted(missing),
-            "extra": sorted(extra),
-        }
-
     # The catalog
-
-    def version(self, ref: str) -> Version:
-        Reference.parse(ref)
-        answer: Version = self.get(f"{API}/resolve", {"ref": ref})
-        return answer
-
-    def manifest(self, ref: str) -> Manifest:
-        """The files of a version, checked against its digest. Raises DigestMismatch."""
-        return self._manifest(self.version(ref))
 
     def versions(self, model: str, *, stage: str | None = None, limit: int | None = None) -> list[Version]:
         """The versions of a model, newest first."""
@@ -371,24 +353,6 @@ class Client:
     def log_datasets(self, run_id: str, datasets: Sequence[Mapping[str, Any]]) -> None:
         """Add datasets that a run read or wrote: `{"name", "digest", "role", "context", ...}`."""
         self.post(f"{API}/runs/{run_id}/datasets", {"datasets": [dict(dataset) for dataset in datasets]})
-
-    def _path(self, ref: str) -> str:
-        reference = Reference.parse(ref)
-        if reference.number is not None:
-            return version_path(reference.namespace, reference.model, reference.number)
-        return self._path_of(self.version(ref))
-
-    def _path_of(self, version: Version) -> str:
-        return version_path(version["namespace"], version["model"], version["number"])
-
-    def _manifest(self, version: Version) -> Manifest:
-        manifest: Manifest = self.get(f"{self._path_of(version)}/artifacts")
-        digest = manifest_digest(manifest["files"])
-        if digest != version["digest"]:
-            raise DigestMismatch(
-                f"The files listed for {version['reference']} make {digest}, not {version['digest']}."
-            )
-        return manifest
 
     def _decide(self, promotion_id: str, verb: str, reason: str) -> Promotion:
         answer: Promotion = self.post(f"{API}/promotions/{promotion_id}/{verb}", {"reason": reason})

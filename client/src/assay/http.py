@@ -84,15 +84,27 @@ class Connection:
 
         return self._retrying(attempt)
 
-    def upload(self, path: str, content: Callable[[], Iterator[bytes]], size: int) -> Any:
-        """PUT `size` raw bytes, made anew by `content` for every attempt, in bounded memory.
+    def upload(
+        self,
+        path: str,
+        content: Callable[[], Iterator[bytes]],
+        size: int,
+        *,
+        method: str = "PUT",
+        params: Parameters | None = None,
+    ) -> Any:
+        """Send `size` raw bytes, made anew by `content` for every attempt, in bounded memory.
 
         It carries no Idempotency-Key: the server would have to hold the body to compare it, and to put the
         same bytes in the same place twice is the same as once.
         """
         headers = {"Content-Type": "application/octet-stream", "Content-Length": str(size)}
         return self._retrying(
-            lambda: _answer(self._http.put(self._address(path), content=content(), headers=headers))
+            lambda: _answer(
+                self._http.request(
+                    method, self._address(path), params=params, content=content(), headers=headers
+                )
+            )
         )
 
     @contextmanager

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from assay.cli import account, catalog, files, lifecycle, lineage
+from assay.cli import account, catalog, files, keys, lifecycle, lineage
 
 app = typer.Typer(
     name="assay",
@@ -24,6 +24,7 @@ PANELS = {
         files.push,
         files.pull,
         files.verify,
+        files.manifest,
         catalog.show,
         catalog.versions,
         catalog.search,
@@ -47,6 +48,9 @@ PANELS = {
 for panel, commands in PANELS.items():
     for command in commands:
         app.command(rich_help_panel=panel)(command)
+
+
+app.add_typer(keys.app, rich_help_panel="Evidence")
 
 
 def _version(wanted: bool) -> None:

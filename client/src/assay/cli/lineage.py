@@ -85,6 +85,8 @@ def _node(node: Node) -> Text:
             said = short(str(detail.get("digest") or ""))
         case _:
             said = str(detail.get("stage") or "")
+            if detail.get("bought_from"):
+                said += f", bought from {detail['bought_from']}"
     title = plain(KINDS.get(node["kind"], node["kind"]) + " ", "cyan") + plain(node["label"], "bold")
     return title + plain(f"  {said}" if said else "", "not bold dim")
 

@@ -34,6 +34,34 @@ def provenance(version: Version) -> list[tuple[str, Text | str]]:
     return [("provenance", state(known["state"])), *missing, *notes]
 
 
+def supply_rows(version: Version) -> list[tuple[str, Text | str]]:
+    """Where a model that was bought came from, and whether its bytes are those that the supplier named."""
+    supply = version.get("supply")
+    if not supply:
+        return []
+    digest: Text | str = ""
+    if supply["digest"]:
+        of = supply["digest_of"]
+        same = (
+            plain(f", that of {of}", "green") if of else Text(", that of nothing in this version", "bold red")
+        )
+        digest = plain(short(supply["digest"])) + same
+    return [
+        ("bought from", supply["supplier"]),
+        ("origin", supply["origin"]),
+        ("contract", supply["contract"]),
+        ("its digest", digest),
+    ]
+
+
+def signature_rows(version: Version) -> list[tuple[str, Text | str]]:
+    """Whether somebody whose key the namespace believes signed it."""
+    signature = version.get("signature")
+    if not signature:
+        return []
+    return [("signature", state(signature["state"])), ("", plain(signature["sentence"], "dim"))]
+
+
 def version_view(version: Version) -> RenderableType:
     made = f"by {version['created_by']}, {when(version['created_at'])} UTC"
     rows: list[tuple[str, Text | str]] = [
@@ -45,8 +73,10 @@ def version_view(version: Version) -> RenderableType:
         ("status", version["status_message"] if version["status"] == "failed" else ""),
         ("made", made),
         ("run", version["run"] or ""),
+        *supply_rows(version),
         ("parameters", joined(version["parameters"] or {})),
         *provenance(version),
+        *signature_rows(version),
         ("verified", when(version["verified_at"]) + " UTC" if version["verified_at"] else ""),
         ("tier", version["tier"] if version["tier"] != "hot" else ""),
         ("open", version["url"]),

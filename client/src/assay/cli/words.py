@@ -19,6 +19,7 @@ STYLES = {
     "applied": "green", "awaiting_approval": "yellow", "evaluating": "yellow", "gates_failed": "bold red",
     "rejected": "bold red", "void": "red", "expired": "red", "withdrawn": "dim", "approve": "green",
     "reject": "bold red", "complete": "green", "incomplete": "yellow", "unknown": "yellow",
+    "valid": "green", "invalid": "bold red", "unknown_key": "yellow", "unchecked": "yellow", "revoked": "red",
 }  # fmt: skip
 
 

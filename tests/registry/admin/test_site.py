@@ -15,12 +15,24 @@ from django.utils import timezone
 
 from lifecycle.actions.promotions import move_version
 from lifecycle.models import LegalHold, RetentionPolicy, TierMove
+from registry.actions.keys import add_signing_key
 from registry.actions.people import create_user, issue_token
 from registry.admin.scoped import EstimatingPaginator, ScopedAdmin
 from registry.http.access import Holds, SignedInOnly, admin_rules
-from registry.models import SYSTEM, Artifact, Delivery, DeliveryAttempt, Event, ServiceToken, User, Webhook
+from registry.models import (
+    SYSTEM,
+    Artifact,
+    Delivery,
+    DeliveryAttempt,
+    Event,
+    Principal,
+    ServiceToken,
+    User,
+    Webhook,
+)
 from registry.roles import Permission
 from tests.console.scene import Scene, make_scene
+from tests.registry.artifacts.signing import a_key, pem_of
 
 MODELS = sorted(site._registry, key=lambda model: model._meta.label)
 EDITORS_ONLY = {"registry.Webhook", "registry.Delivery"}
@@ -45,6 +57,7 @@ def scene(db: None) -> Scene:
     DeliveryAttempt.objects.create(
         delivery=delivery, at=timezone.now(), status=500, answer="no", duration_ms=3
     )
+    add_signing_key(namespace=made.namespace, name="release", pem=pem_of(a_key()), by=Principal(user=ada))
     RetentionPolicy.objects.create(namespace=made.namespace)
     blob = Artifact.objects.filter(manifest=version.manifest)[0].blob
     TierMove.objects.create(blob=blob, version=version, to_tier="cold")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import os
 from typing import Any
 
@@ -20,6 +22,7 @@ from tests.registry.artifacts.sending import (
     register,
     send,
     sha256,
+    staged,
 )
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -181,3 +184,24 @@ def test_damage_that_shows_at_once_is_said_so(cast: Cast, damage: str) -> None:
 def test_another_way_than_the_three_is_refused(cast: Cast) -> None:
     published(cast, {"a.bin": os.urandom(10)})
     assert get(cast, "/a.bin?as=html").status_code == 422
+
+
+def test_the_manifest_is_the_file_whose_sha256_is_the_digest(cast: Cast) -> None:
+    version = published(cast, {"model.bin": b"0123456789", "ö/a.txt": b"x"})
+    path = f"/api/v1/namespaces/{cast.namespace.name}/models/scorer/versions/1/manifest"
+    answer = cast.client("vera").get(path)
+    assert answer.status_code == 200
+    digest = hashlib.sha256(answer.content)
+    assert digest.hexdigest() == version.manifest.digest
+    assert answer["Repr-Digest"] == f"sha-256=:{base64.b64encode(digest.digest()).decode()}:"
+    assert answer["OMS-Digest"] == f"sha256:{version.manifest.oms_digest}"
+    assert answer["Content-Disposition"].startswith('attachment; filename="scorer-1.manifest.json"')
+    assert answer["X-Content-Type-Options"] == "nosniff"
+    assert cast.client("mallory").get(path).status_code == 404
+
+
+def test_no_manifest_of_what_is_not_published(cast: Cast) -> None:
+    register(cast, staged(cast, {"model.bin": b"0123456789"}))
+    path = f"/api/v1/namespaces/{cast.namespace.name}/models/scorer/versions/1/manifest"
+    answer = cast.client("vera").get(path)
+    assert (answer.status_code, answer.json()["code"]) == (409, "version-not-ready")

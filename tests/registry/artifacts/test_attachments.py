@@ -97,11 +97,9 @@ def test_who_answers_for_a_service_account_attaches_to_what_it_made(cast: Cast) 
     assert [attach(cast, who).status_code for who in ("ada", "ci", "ben")] == [201, 201, 403]
 
 
-@pytest.mark.parametrize(
-    "name", ["", "../x", "a/b", "a\\b", ".", "..", "x\u202e", "%2e%2e", "n" * 256, "ö" * 200]
-)
-def test_names_are_one_part_of_a_path(cast: Cast, version: ModelVersion, name: str) -> None:
-    assert attach(cast, "ben", name=name).status_code == 422
+def test_names_are_one_part_of_a_path(cast: Cast, version: ModelVersion) -> None:
+    names = ["", "../x", "a/b", "a\\b", ".", "..", "x\u202e", "%2e%2e", "n" * 256, "ö" * 200]
+    assert {name: attach(cast, "ben", name=name).status_code for name in names} == dict.fromkeys(names, 422)
     assert not Attachment.objects.filter(version=version).exists()
 
 

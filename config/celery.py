@@ -49,6 +49,7 @@ app.conf.update(
         "registry.publish_version": {"queue": "artifacts"},
         "registry.verify_version": {"queue": "artifacts"},
         "registry.scrub_blobs": {"queue": "artifacts"},
+        "registry.collect_garbage": {"queue": "artifacts"},
         "lifecycle.move_tier": {"queue": "artifacts"},
         "lifecycle.evaluate_gates": {"queue": "gates"},
     },
@@ -64,6 +65,7 @@ app.conf.update(
         "resume tier moves": {"task": "lifecycle.sweep_tier_moves", "schedule": settings.SWEEP_SECONDS},
         "retention": {"task": "lifecycle.run_retention", "schedule": 3600.0},
         "scrub": {"task": "registry.scrub_blobs", "schedule": 3600.0},
+        "collect garbage": {"task": "registry.collect_garbage", "schedule": 3600.0},
         "reap abandoned uploads": {"task": "registry.reap_uploads", "schedule": 3600.0},
     },
     beat_schedule_filename=os.environ.get("ASSAY_BEAT_FILE", "/tmp/assay-beat"),  # noqa: S108 - up sets it

@@ -53,6 +53,8 @@ RULES: dict[tuple[str, str], Rule] = {
     ("version-attachments", "POST"): Holds(P.VERSION_CREATE),
     ("attachment-content", "GET"): Holds(P.NAMESPACE_READ),
     ("version-verify", "POST"): Holds(P.VERSION_VERIFY),
+    ("garbage", "GET"): Superuser("tells of every namespace's bytes"),
+    ("garbage-run", "POST"): Superuser("removes of every namespace's bytes"),
     # ---- registry: keys, webhooks, search, compare, journal
     ("keys", "GET"): Holds(P.NAMESPACE_READ),
     ("keys", "POST"): Holds(P.KEY_EDIT),

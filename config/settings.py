@@ -131,6 +131,8 @@ S3_KEY_PREFIX = setting("S3_KEY_PREFIX", "")
 S3_PART_CHECKSUMS = switch("S3_PART_CHECKSUMS", True)
 # How long the old copy stays after bytes have moved between hot and cold.
 TIER_GRACE_SECONDS = int(setting("ASSAY_TIER_GRACE_SECONDS", "86400"))
+# How long bytes that nobody needs are kept; uploads that were begun meanwhile rely on it.
+GARBAGE_GRACE_SECONDS = int(setting("ASSAY_GARBAGE_GRACE_SECONDS", "604800"))
 S3_BUCKETS = {
     "hot": setting("S3_BUCKET_HOT", "assay-hot"),
     "cold": setting("S3_BUCKET_COLD", "assay-cold"),
@@ -258,6 +260,8 @@ EVENT_CONSUMERS = [
     "lineage.purchases.retell_purchase",
     "lifecycle.evidence.consider_event",
 ]
+# What above the registry may have a blob in its hands, by name: called with a digest, each gives the rows that do.
+BLOB_CLAIMS = ["lifecycle.retention.moves_under_way"]
 WEBHOOK_HOSTS = names("ASSAY_WEBHOOK_HOSTS")
 
 USE_TZ = True

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 from django.db.models import Exists, Max, OuterRef, QuerySet, Subquery
@@ -66,6 +67,7 @@ def _kept_former(policy: RetentionPolicy) -> list[UUID]:
         StageChange.objects.filter(
             version__model__namespace=policy.namespace_id,
             version__stage=Stage.ARCHIVED,
+            version__status=ModelVersion.Status.READY,
             from_stage=Stage.PRODUCTION,
         )
         .values("version_id", "version__model_id")
@@ -93,10 +95,16 @@ def _idle_manifests(versions: Iterable[ModelVersion]) -> set[UUID]:
     return set(ids.values()) - set(busy)
 
 
+def moves_under_way(sha256: Any) -> QuerySet[TierMove]:
+    """The moves that have the blob in their hands: neither of its copies is anybody else's to remove."""
+    return TierMove.objects.filter(blob=sha256, state__in=UNDER_WAY)
+
+
 def _movable(manifests: set[UUID]) -> QuerySet[Blob]:
     """Hot, sound blobs that no other manifest needs, of this namespace or another, and that do not move already."""
-    elsewhere = Artifact.objects.filter(blob=OuterRef("pk")).exclude(manifest__in=manifests)
-    moving = TierMove.objects.filter(blob=OuterRef("pk"), state__in=UNDER_WAY)
+    needed = Artifact.objects.filter(blob=OuterRef("pk"), manifest__released_at=None)
+    elsewhere = needed.exclude(manifest__in=manifests)
+    moving = moves_under_way(OuterRef("pk"))
     return (
         Blob.objects.filter(
             ~Exists(elsewhere), ~Exists(moving), tier=Tier.HOT, state=Blob.State.LIVE, quarantined_at=None
@@ -155,7 +163,7 @@ def start(policy: RetentionPolicy, now: datetime | None = None) -> tuple[list[Pl
 
 def may_go_cold(blob: Blob, now: datetime) -> bool:
     """Whether still nothing needs these bytes at hand. Asked again when the copy is there."""
-    manifests = list(Manifest.objects.filter(artifacts__blob=blob).distinct())
+    manifests = list(Manifest.objects.filter(artifacts__blob=blob, released_at=None).distinct())
     namespaces = {manifest.namespace_id for manifest in manifests}
     if len(namespaces) != 1 or blob.quarantined_at or blob.state != Blob.State.LIVE:
         return False

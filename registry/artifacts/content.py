@@ -194,7 +194,8 @@ def _proven(bucket: Bucket, key: str, sha256: str) -> bool:
 def _mark(blob: Blob | None, how: str) -> None:
     """The row of what is in the hot bucket now. New bytes get theirs when the manifest is sealed."""
     if blob is not None:
-        blob.tier, blob.state = Tier.HOT, Blob.State.LIVE
+        # Condemned or gone before, it is needed again.
+        blob.tier, blob.state, blob.condemned_at = Tier.HOT, Blob.State.LIVE, None
         found_sound(blob, how)
 
 

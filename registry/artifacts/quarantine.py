@@ -19,10 +19,7 @@ def lock_content(sha256: str) -> None:
 
 def lock_contents(digests: Iterable[str]) -> None:
     """The same for several, in one order for everybody, so that two never wait for each other."""
-    numbers = sorted(
-        int.from_bytes(hashlib.sha256(f"blob:{sha256}".encode()).digest()[:8], "big", signed=True)
-        for sha256 in digests
-    )
+    numbers = sorted(_lock_number(sha256) for sha256 in digests)
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT pg_advisory_xact_lock(number) FROM unnest(%s::bigint[]) WITH ORDINALITY AS n(number, nth)"
@@ -31,13 +28,25 @@ def lock_contents(digests: Iterable[str]) -> None:
         )
 
 
-def holders(blob: Blob) -> dict[Namespace, list[str]]:
-    """The references of the published versions that hold the blob, by namespace."""
-    versions = (
-        ModelVersion.objects.filter(
-            manifest__artifacts__blob=blob,
-            status__in=[ModelVersion.Status.READY, ModelVersion.Status.DELETED],
+def try_lock_contents(digests: Iterable[str]) -> list[str]:
+    """Those of the digests that nobody else is at, locked until the transaction ends. Waits for none."""
+    numbers = {_lock_number(sha256): sha256 for sha256 in digests}
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT number FROM unnest(%s::bigint[]) AS n(number) WHERE pg_try_advisory_xact_lock(number)",
+            [list(numbers)],
         )
+        return sorted(numbers[number] for (number,) in cursor.fetchall())
+
+
+def _lock_number(sha256: str) -> int:
+    return int.from_bytes(hashlib.sha256(f"blob:{sha256}".encode()).digest()[:8], "big", signed=True)
+
+
+def holders(blob: Blob) -> dict[Namespace, list[str]]:
+    """The references of the versions that hold the blob and can be fetched, by namespace."""
+    versions = (
+        ModelVersion.objects.filter(manifest__artifacts__blob=blob, status=ModelVersion.Status.READY)
         .select_related("model__namespace")
         .order_by("model__name", "number")
         .distinct()
@@ -71,7 +80,11 @@ def found_sound(blob: Blob, how: str) -> None:
     reason, was = blob.quarantine_reason, blob.quarantined_at
     blob.verified_at = timezone.now()
     blob.quarantined_at, blob.quarantine_reason = None, ""
-    blob.save(update_fields=["tier", "state", "verified_at", "quarantined_at", "quarantine_reason"])
+    blob.save(
+        update_fields=[
+            "tier", "state", "condemned_at", "verified_at", "quarantined_at", "quarantine_reason",
+        ]
+    )  # fmt: skip
     if was is None:
         return
     for namespace, references in holders(blob).items():

@@ -1,4 +1,4 @@
-"""Removing what uploads leave in the staging area."""
+"""Removing what uploads leave in the staging area, and what copies that were cut short leave beside content."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from django.utils import timezone
 
 from registry.artifacts import storage
 from registry.artifacts.uploads import remove_staging
-from registry.models import ModelVersion, Upload
+from registry.models import ModelVersion, Tier, Upload
 
 # What was sent stays a while after publishing: until then it is a second copy.
 AFTER_PUBLISH = timedelta(hours=24)
-# Keys that no upload owns are left alone this long: theirs may be about to be written down.
+# What nobody owns is left alone this long: it may be about to be written down, or a copy that is under way.
 STRAY_AFTER = timedelta(days=2)
 MOST = 500
 
@@ -49,22 +49,38 @@ def reap(upload_id: str) -> None:
 
 
 def reap_strays() -> int:
-    """Remove staging that no living upload owns: of requests that died half-way. Returns how many keys."""
-    bucket, limit, removed = storage.hot(), timezone.now() - STRAY_AFTER, 0
-    for pending in list(bucket.pending(storage.staging_prefix())):
-        if pending.initiated < limit and not _is_owned(pending.key):
-            bucket.abort(pending.key, pending.upload_id)
-            removed += 1
+    """Remove staging that no living upload owns, and copies that were begun and never joined: of work that died
+    half-way. Returns how many objects and multipart uploads."""
+    limit, removed, owned = timezone.now() - STRAY_AFTER, 0, _Owners()
+    for tier in Tier.values:
+        bucket = storage.bucket(tier)
+        for prefix in (storage.staging_prefix(), storage.content_prefix()):
+            for pending in list(bucket.pending(prefix)):
+                if pending.initiated < limit and not owned.of(pending.key):
+                    bucket.abort(pending.key, pending.upload_id)
+                    removed += 1
+    bucket = storage.hot()
     for key, written in bucket.keys(storage.staging_prefix()):
-        if written < limit and not _is_owned(key):
+        if written < limit and not owned.of(key):
             bucket.delete(key)
             removed += 1
     return removed
 
 
-def _is_owned(key: str) -> bool:
-    owner = key.removeprefix(storage.staging_prefix()).partition("/")[0]
-    try:
-        return Upload.objects.filter(pk=uuid.UUID(owner), reaped_at=None).exists()
-    except ValueError:
-        return False
+class _Owners:
+    """Which staging keys belong to an upload that is not reaped yet. Each upload is asked for once."""
+
+    def __init__(self) -> None:
+        self._living: dict[str, bool] = {}
+
+    def of(self, key: str) -> bool:
+        owner, slash, _ = key.removeprefix(storage.staging_prefix()).partition("/")
+        if not slash or not key.startswith(storage.staging_prefix()):
+            return False
+        if owner not in self._living:
+            try:
+                rows = Upload.objects.filter(pk=uuid.UUID(owner), reaped_at=None)
+                self._living[owner] = rows.exists()
+            except ValueError:
+                self._living[owner] = False
+        return self._living[owner]

@@ -30,18 +30,10 @@ DOWNLOAD_URL_SECONDS = 60
 MISSING = {"404", "NotFound", "NoSuchKey"}
 CHANGED = {"412", "PreconditionFailed"}
 REFUSED = {
-    "BadDigest",
-    "EntityTooLarge",
-    "EntityTooSmall",
-    "IncompleteBody",
-    "InvalidArgument",
-    "InvalidDigest",
-    "InvalidPart",
-    "InvalidPartOrder",
-    "InvalidRange",
-    "InvalidRequest",
+    "BadDigest", "EntityTooLarge", "EntityTooSmall", "IncompleteBody", "InvalidArgument",
+    "InvalidDigest", "InvalidPart", "InvalidPartOrder", "InvalidRange", "InvalidRequest",
     "XAmzContentChecksumMismatch",
-}
+}  # fmt: skip
 
 
 class StoreUnavailable(DomainError):
@@ -116,6 +108,11 @@ def content_key(sha256: str) -> str:
 def attachment_key(sha256: str) -> str:
     """Where an attachment of this digest lies, in a bucket of its own. Never signed for anything."""
     return f"{settings.S3_KEY_PREFIX}attachments/sha256/{sha256[:2]}/{sha256}"
+
+
+def content_prefix() -> str:
+    """The prefix of all content keys."""
+    return f"{settings.S3_KEY_PREFIX}cas/sha256/"
 
 
 @functools.lru_cache(maxsize=8)
@@ -238,11 +235,16 @@ class Bucket:
 
     def keys(self, prefix: str) -> Iterator[tuple[str, datetime]]:
         """Every key below the prefix, and when it was written."""
+        for page in self.pages(prefix):
+            yield from ((key, written) for key, _, written in page)
+
+    def pages(self, prefix: str) -> Iterator[list[tuple[str, int, datetime]]]:
+        """Key, size in bytes and time of writing of every object below the prefix, as many as the store lists."""
         with told():
             pages = _quick().get_paginator("list_objects_v2").paginate(Bucket=self.name, Prefix=prefix)
             for page in pages:
-                for item in page.get("Contents", []):
-                    yield item["Key"], item["LastModified"]
+                found = page.get("Contents", [])
+                yield [(item["Key"], item["Size"], item["LastModified"]) for item in found]
 
     # ---- multipart uploads
 

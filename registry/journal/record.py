@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -14,10 +15,18 @@ from registry.models import Event, Namespace, OutboxItem, Principal
 DRAIN = "registry.drain_outbox"
 
 
+@dataclass(frozen=True)
+class Place:
+    """A subject that is no row, as the object store: its kind, and what people call it."""
+
+    kind: str
+    label: str
+
+
 def record(
     type_: str,
     *,
-    subject: models.Model,
+    subject: models.Model | Place,
     by: Principal,
     namespace: Namespace | None,
     reason: str = "",
@@ -35,9 +44,7 @@ def record(
     event = Event.objects.create(
         type=type_,
         namespace=namespace,
-        subject_kind=str(subject._meta.model_name),
-        subject_id=str(subject.pk),
-        subject_label=str(getattr(subject, "reference", subject))[:300],
+        **_named(subject),
         actor=by.user,
         actor_label=by.label,
         token_prefix=by.token.prefix if by.token else "",
@@ -49,3 +56,13 @@ def record(
     OutboxItem.objects.create(event=event, due_at=now)
     enqueue(DRAIN)
     return event
+
+
+def _named(subject: models.Model | Place) -> dict[str, str]:
+    if isinstance(subject, Place):
+        return {"subject_kind": subject.kind, "subject_id": "", "subject_label": subject.label}
+    return {
+        "subject_kind": str(subject._meta.model_name),
+        "subject_id": str(subject.pk),
+        "subject_label": str(getattr(subject, "reference", subject))[:300],
+    }

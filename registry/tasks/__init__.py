@@ -1,6 +1,7 @@
 """The registry's Celery tasks."""
 
 from registry.tasks.artifacts import (
+    collect_garbage,
     publish_version,
     reap_upload,
     reap_uploads,
@@ -12,6 +13,7 @@ from registry.tasks.outbox import deliver, drain_outbox, sweep_deliveries
 from registry.tasks.signatures import sweep_signatures, verify_signatures
 
 __all__ = [
+    "collect_garbage",
     "deliver",
     "drain_outbox",
     "publish_version",

@@ -10,7 +10,7 @@ from celery import shared_task
 from django.db.models import Q
 from django.utils import timezone
 
-from registry.artifacts import publish, reap, scrub
+from registry.artifacts import garbage, publish, reap, scrub
 from registry.artifacts.storage import StoreUnavailable
 from registry.models import ModelVersion
 from registry.models.leases import free
@@ -63,6 +63,15 @@ def scrub_blobs() -> None:
         scrub.scrub()
     except StoreUnavailable as error:
         logger.warning("the scrub ends early: %s", error.details)
+
+
+@shared_task(name="registry.collect_garbage", soft_time_limit=SOFT, time_limit=HARD)
+def collect_garbage() -> None:
+    """Condemn what nobody needs, and remove what was condemned long enough ago."""
+    try:
+        garbage.collect_garbage()
+    except StoreUnavailable as error:
+        logger.warning("the collection of garbage ends early: %s", error.details)
 
 
 @shared_task(name="registry.reap_upload")

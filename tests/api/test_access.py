@@ -209,9 +209,9 @@ def test_what_anybody_signed_in_may_call_tells_strangers_nothing(scene: Scene) -
 
 def test_what_is_the_platforms_is_refused_to_all_but_its_administrators(scene: Scene) -> None:
     platform = [key for key in API if isinstance(RULES[key], Superuser)]
-    assert platform == [("namespaces", "POST")]
-    for who in (*MEMBERS, "mallory"):
-        assert call(scene.cast.client(who), scene, "namespaces", "POST").status_code == 403
+    assert platform == [("garbage", "GET"), ("garbage-run", "POST"), ("namespaces", "POST")]
+    for who, (name, method) in itertools.product((*MEMBERS, "mallory"), platform):
+        assert call(scene.cast.client(who), scene, name, method).status_code == 403
     User.objects.filter(pk=scene.cast.user("ada").pk).update(is_superuser=True)
     assert call(scene.cast.client("ada"), scene, "namespaces", "POST").status_code == 422
 

@@ -32,6 +32,8 @@ RULES: dict[tuple[str, str], Rule] = {
     ("model", "PATCH"): Holds(P.MODEL_EDIT),
     ("version", "GET"): Holds(P.NAMESPACE_READ),
     ("version", "PATCH"): Holds(P.VERSION_TAG),
+    ("version", "DELETE"): Holds(P.VERSION_DELETE),
+    ("version-deletion", "GET"): Holds(P.NAMESPACE_READ),
     ("resolve", "GET"): SignedInOnly("finds only what the caller may see"),
     ("evaluations", "GET"): Holds(P.NAMESPACE_READ),
     ("evaluations", "POST"): Holds(P.EVALUATION_CREATE),
@@ -183,7 +185,11 @@ ADMIN_RULES: dict[str, AdminRule] = {
     ),
     "registry.ModelVersion": AdminRule(
         "what a version is does not change; its stage is moved by promotions, its bytes are brought back here",
-        {"open_page": Holds(P.NAMESPACE_READ), "restore": Holds(P.VERSION_RESTORE)},
+        {
+            "open_page": Holds(P.NAMESPACE_READ),
+            "restore": Holds(P.VERSION_RESTORE),
+            "delete_for_good": Holds(P.VERSION_DELETE),
+        },
     ),
     "lineage.Run": AdminRule("what was executed is history"),
     "lineage.Dataset": AdminRule("what was read is history"),

@@ -26,6 +26,7 @@ from registry.models import (
     StageChange,
 )
 from registry.permissions import can, is_designated_reviewer
+from registry.references import check_not_deleted
 from registry.roles import Permission
 
 PRODUCTION_ALIAS = "production"
@@ -61,10 +62,11 @@ def advance(
     """Change a stage: lock the model, re-read, check, transition, alias, event. All within the caller's
     transaction, which for a promotion is the one in which it became `applied` (a trigger insists).
 
-    Raises IllegalMove when the version is not where the move starts.
+    Raises IllegalMove when the version is not where the move starts, VersionDeleted.
     """
     model = lock_model(version_id)
     version = _locked(version_id)
+    check_not_deleted(version)
     if version.stage not in move.sources:
         raise IllegalMove(
             f"{version.reference} is in {version.stage}; {move.name.replace('_', ' ')} starts from "
@@ -91,7 +93,11 @@ def advance(
 
 def lock_model(version_id: Any) -> RegisteredModel:
     """The lock under which everything about a model's stages is decided."""
-    model_id = ModelVersion.objects.values_list("model_id", flat=True).get(pk=version_id)
+    return lock_registered(ModelVersion.objects.values_list("model_id", flat=True).get(pk=version_id))
+
+
+def lock_registered(model_id: Any) -> RegisteredModel:
+    """The same, by the model itself."""
     # FOR NO KEY UPDATE does not block inserts of rows that refer to the model.
     return RegisteredModel.objects.select_for_update(no_key=True).get(pk=model_id)
 

@@ -2,13 +2,15 @@
 
 from django.urls import URLPattern, path
 
-from lifecycle.api import policies, promotions
+from lifecycle.api import policies, promotions, versions
 
 MODEL = "namespaces/<str:namespace>/models/<str:name>"
 VERSION = f"{MODEL}/versions/<int:number>"
 MOVES = ("demote", "suspend", "deprecate", "reinstate", "archive")
 
 urlpatterns: list[URLPattern] = [
+    path(VERSION, versions.OneVersion.as_view(), name="version"),
+    path(f"{VERSION}/deletion", versions.VersionDeletion.as_view(), name="version-deletion"),
     path(f"{VERSION}/promotions", promotions.VersionPromotions.as_view(), name="version-promotions"),
     path(f"{VERSION}/checks", policies.Checks.as_view(), name="version-checks"),
     *[

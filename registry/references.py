@@ -26,6 +26,13 @@ class NoProductionVersion(DomainError):
     status = 404
 
 
+class VersionDeleted(DomainError):
+    """What the version was can be read; it cannot be fetched or used any more."""
+
+    code = "version-deleted"
+    status = 410
+
+
 @dataclass(frozen=True)
 class Reference:
     """A reference taken apart; at most one of number, alias and digest (64 hex digits) is set."""
@@ -118,6 +125,14 @@ def resolve(ref: str, principal: Principal) -> ModelVersion:
     raise NoProductionVersion(
         f"{label} has no version in production. Name one by number, alias or digest: {FORMS}."
     )
+
+
+def check_not_deleted(version: ModelVersion) -> None:
+    """Raises VersionDeleted, with when and why it was."""
+    if version.deleted_at is not None:
+        raise VersionDeleted(
+            f"{version.reference} was deleted on {version.deleted_at:%Y-%m-%d}: {version.status_message}"
+        )
 
 
 def _by_digest(rows: QuerySet[ModelVersion], digest: str) -> ModelVersion | None:

@@ -34,7 +34,6 @@ urlpatterns: list[URLPattern] = [
     path(f"{MODEL}/aliases", aliases.Aliases.as_view(), name="aliases"),
     path(f"{MODEL}/aliases/<str:alias>", aliases.OneAlias.as_view(), name="alias"),
     path(f"{VERSION}/evaluations", evaluations.Evaluations.as_view(), name="evaluations"),
-    path(VERSION, versions.OneVersion.as_view(), name="version"),
     path("garbage", garbage.Garbage.as_view(), name="garbage"),
     path("garbage/run", garbage.GarbageRun.as_view(), name="garbage-run"),
     path("resolve", versions.Resolve.as_view(), name="resolve"),

@@ -18,6 +18,7 @@ from registry.errors import DomainError, Forbidden, InvalidInput, NotVisible
 from registry.journal.enqueue import enqueue
 from registry.models import ModelVersion, Principal, RegisteredModel, Stage, StageChange
 from registry.permissions import can, check_can, is_designated_reviewer
+from registry.references import check_not_deleted
 from registry.roles import Permission
 
 VALID_FOR = timedelta(days=7)
@@ -59,7 +60,7 @@ class NoRollbackTarget(DomainError):
 def request_promotion(*, version: ModelVersion, target: str, reason: str = "", by: Principal) -> Promotion:
     """Ask to bring a version to staging or production. The policy is frozen now; the gates run in a worker.
 
-    Raises Forbidden, NotPromotable, PromotionOpen, InvalidInput.
+    Raises Forbidden, NotPromotable, VersionDeleted, PromotionOpen, InvalidInput.
     """
     check_can(by, Permission.PROMOTION_REQUEST, version.model.namespace)
     _fits(reason)
@@ -68,7 +69,12 @@ def request_promotion(*, version: ModelVersion, target: str, reason: str = "", b
             f"A version is promoted to staging or production, not to {target!r}.", field="target"
         )
     model = promotions.lock_model(version.pk)
-    stage = ModelVersion.objects.values_list("stage", flat=True).get(pk=version.pk)
+    # As it is under the lock.
+    version = ModelVersion.objects.select_related("model__namespace", "manifest", "created_by").get(
+        pk=version.pk
+    )
+    check_not_deleted(version)
+    stage = version.stage
     if version.status != ModelVersion.Status.READY:
         raise NotPromotable(
             f"{version.reference} is {version.status}, not ready: {version.status_message}".rstrip(": ")
@@ -98,8 +104,8 @@ def roll_back(*, model: RegisteredModel, to: int | None = None, reason: str, by:
         _fits(reason)
         if not reason.strip():
             raise InvalidInput("A rollback needs a reason.", field="reason")
+        promotions.lock_registered(model.pk)
         target = _rollback_target(model, to)
-        promotions.lock_model(target.pk)
         if Promotion.objects.filter(version=target, target=Stage.PRODUCTION, state__in=OPEN).exists():
             raise PromotionOpen(f"A rollback to {target.reference} is under way already.")
         snapshot = policies.rollback_snapshot(target)
@@ -237,7 +243,8 @@ def _rollback_target(model: RegisteredModel, to: int | None) -> ModelVersion:
             del line[line.index(change.version) + 1 :]
         else:
             line.append(change.version)
-        if change.pk > given_up.get(change.version_id, 0) and change.version.stage == Stage.ARCHIVED:
+        kept = change.version.stage == Stage.ARCHIVED and change.version.deleted_at is None
+        if kept and change.pk > given_up.get(change.version_id, 0):
             possible.add(change.version)
     if to is None:
         earlier = [version for version in reversed(line[:-1]) if version in possible]
@@ -247,6 +254,7 @@ def _rollback_target(model: RegisteredModel, to: int | None) -> ModelVersion:
     version = ModelVersion.objects.filter(model=model, number=to).first()
     if version is None:
         raise NotVisible(f"There is no version {model}:{to} that you can see.")
+    check_not_deleted(version)
     if version not in possible:
         raise NoRollbackTarget(
             f"{version.reference} is in {version.stage}; one goes back only to an archived version that was in "

@@ -13,6 +13,7 @@ from registry.journal import record
 from registry.journal.enqueue import enqueue
 from registry.models import ModelVersion, Namespace, Principal
 from registry.permissions import check_can
+from registry.references import check_not_deleted
 from registry.roles import Permission
 
 MOST_DAYS = 36_500
@@ -77,6 +78,7 @@ def restore_version(*, version: ModelVersion, by: Principal, reason: str = "") -
     A version whose bytes are at hand stays as it is.
     """
     check_can(by, Permission.VERSION_RESTORE, version.model.namespace)
+    check_not_deleted(version)
     if version.status != ModelVersion.Status.READY:
         raise NotPublished(f"{version.reference} is {version.status}: there are no bytes to bring back.")
     moves = retention.bring_back(version)

@@ -11,6 +11,8 @@ from django.urls import reverse
 from django.utils.html import format_html
 from unfold.decorators import display
 
+from lifecycle import deletion
+from lifecycle.actions.deletion import delete_version
 from lifecycle.actions.retention import restore_version
 from lifecycle.admin.catalog import STAGE_COLOURS
 from lifecycle.dossier import versions as facts
@@ -18,8 +20,11 @@ from lifecycle.models import CheckReport, Promotion
 from registry.admin.acting import ActPage, ReasonForm, page_action
 from registry.admin.journal import pretty
 from registry.admin.scoped import ReadOnlyInline, ScopedAdmin
+from registry.artifacts import garbage
 from registry.http.authentication import principal_of
-from registry.models import Artifact, Evaluation, Event, ModelVersion, StageChange
+from registry.models import Artifact, Evaluation, Event, ModelVersion, Stage, StageChange
+
+IN_USE = (Stage.STAGING, Stage.PRODUCTION)
 
 
 class EvaluationInline(ReadOnlyInline):
@@ -80,7 +85,7 @@ class ModelVersionAdmin(ScopedAdmin):
             {
                 "fields": (
                     "reference", "told_stage", "told_status", "digest", "format", "size", "description", "told_tags",
-                    "told_parameters", "created_by", "created_at", "ready_at",
+                    "told_parameters", "created_by", "created_at", "ready_at", "status_message", "deleted_at",
                 ),
             },
         ),
@@ -90,11 +95,11 @@ class ModelVersionAdmin(ScopedAdmin):
     )  # fmt: skip
     readonly_fields = (
         "reference", "told_stage", "told_status", "digest", "format", "size", "description", "told_tags",
-        "told_parameters", "created_by", "created_at", "ready_at", "artifacts", "completeness_told", "lineage",
-        "events",
+        "told_parameters", "created_by", "created_at", "ready_at", "status_message", "deleted_at", "artifacts",
+        "completeness_told", "lineage", "events",
     )  # fmt: skip
     inlines = (EvaluationInline, PromotionInline, CheckInline, StageChangeInline)
-    actions_detail = ("open_page", "restore")
+    actions_detail = ("open_page", "restore", "delete_for_good")
     to_namespace = "model.namespace"
 
     def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
@@ -116,7 +121,9 @@ class ModelVersionAdmin(ScopedAdmin):
 
     @display(
         description="status", ordering="status",
-        label={"ready": "success", "verifying": "info", "pending": "info", "failed": "danger"},
+        label={
+            "ready": "success", "verifying": "info", "pending": "info", "failed": "danger", "deleted": "warning",
+        },
     )  # fmt: skip
     def told_status(self, row: ModelVersion) -> str:
         return row.status
@@ -168,6 +175,8 @@ class ModelVersionAdmin(ScopedAdmin):
             and not Artifact.objects.filter(manifest=row.manifest_id, blob__tier="cold").exists()
         ):
             return False
+        if action == "delete_for_good" and (row.deleted_at is not None or row.stage in IN_USE):
+            return False
         return super().offers(request, action, row)
 
     @page_action(description="Restore", icon="local_fire_department")
@@ -181,6 +190,32 @@ class ModelVersionAdmin(ScopedAdmin):
             sentence="Its bytes are brought back from the cold location, and verified there and here.",
             consequences=("It can be downloaded once every file is back.",),
             button="Restore",
+            back=reverse("admin:registry_modelversion_change", args=[row.pk]),
+            form_class=ReasonForm,
+            act=act,
+        ).respond(request)
+
+    @page_action(description="Delete", icon="delete", danger=True)
+    def delete_for_good(self, request: HttpRequest, row: ModelVersion) -> HttpResponse:
+        def act(given: dict[str, Any]) -> str:
+            delete_version(version=row, reason=given["reason"], by=principal_of(request))
+            return f"{row.reference} is deleted. What it was, and where it came from, stays to be read."
+
+        freed = deletion.freed_by(row)
+        days = f"{garbage.grace().total_seconds() / 86_400:.3g}"
+        return ActPage(
+            title=f"Delete {row.reference}",
+            sentence="It can never be downloaded, promoted or restored again, and its number is not used again.",
+            consequences=(
+                *deletion.referrers(row, principal_of(request)),
+                f"{freed.blobs} stored file{'' if freed.blobs == 1 else 's'} ({freed.bytes:,} bytes) that nothing "
+                f"else needs will be removed after {days} days."
+                if freed.blobs
+                else "No stored bytes become free: others need them too.",
+                "Its lineage, evaluations, promotions and events stay.",
+            ),
+            button="Delete for good",
+            dangerous=True,
             back=reverse("admin:registry_modelversion_change", args=[row.pk]),
             form_class=ReasonForm,
             act=act,

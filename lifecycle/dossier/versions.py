@@ -116,7 +116,10 @@ def _grow(
 def rollback_targets(model: RegisteredModel) -> list[tuple[ModelVersion, datetime]]:
     """The archived versions that were in production, the last one first, with when each stepped down."""
     left = StageChange.objects.filter(
-        version__model=model, version__stage=Stage.ARCHIVED, from_stage=Stage.PRODUCTION
+        version__model=model,
+        version__stage=Stage.ARCHIVED,
+        version__deleted_at=None,
+        from_stage=Stage.PRODUCTION,
     )
     found: dict[Any, tuple[ModelVersion, datetime]] = {}
     for change in left.select_related("version__model__namespace").order_by("-pk"):

@@ -6,7 +6,9 @@ from lifecycle.models.promotions import (
     GateResult,
     Policy,
     Promotion,
+    StagedAlias,
     StagedChange,
+    StagedEdge,
     StagedVersion,
 )
 from lifecycle.models.retention import LegalHold, RetentionPolicy, TierMove
@@ -22,7 +24,9 @@ __all__ = [
     "Policy",
     "Promotion",
     "RetentionPolicy",
+    "StagedAlias",
     "StagedChange",
+    "StagedEdge",
     "StagedVersion",
     "State",
     "TierMove",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pgtrigger
 from django.db import models
 
@@ -181,5 +183,73 @@ class ApprovalByAnother(Always):
                     )
                 )
             ) THEN {refuse("not_a_decider", "who decides is an active person with the right to")} END IF;
+            RETURN NEW;
+        """
+
+
+class Deletable(Always):
+    """A version becomes a tombstone only when nothing that counts on its bytes refers to it."""
+
+    name = "deletable"
+    when = pgtrigger.Before
+    operation = pgtrigger.Update
+    declare = [("by_what", "text")]
+
+    def get_func(self, model: models.Model) -> str:
+        return f"""
+            IF NEW.status <> 'deleted' OR OLD.status = 'deleted' THEN RETURN NEW; END IF;
+            SELECT string_agg(r.what, ', ') INTO by_what FROM (
+                SELECT 'the alias ' || a.name AS what FROM registry_alias a WHERE a.version_id = NEW.id
+                UNION ALL SELECT 'a legal hold' FROM lifecycle_legalhold h
+                    WHERE h.version_id = NEW.id AND h.lifted_at IS NULL
+                UNION ALL SELECT 'an open promotion' FROM lifecycle_promotion p
+                    WHERE p.version_id = NEW.id AND p.state IN ('evaluating', 'awaiting_approval')
+                UNION ALL SELECT 'a version that is based on it' FROM lineage_edge e
+                    JOIN registry_modelversion v ON v.id = e.to_node_id
+                    WHERE e.from_node_id = NEW.id AND e.role = 'base' AND v.status NOT IN ('deleted', 'failed')
+            ) r;
+            IF by_what IS NOT NULL THEN
+                {refuse("version_in_use", "it is needed by %", "by_what")}
+            END IF;
+            RETURN NEW;
+        """
+
+
+class OfAKeptVersion(Always):
+    """Nothing begins to count on a version that was deleted. The version's row is shared until the transaction
+    ends, so that of a deletion and this, whichever is second sees the first."""
+
+    name = "of_a_kept_version"
+    when = pgtrigger.Before
+    declare = [("stood", "text")]
+
+    def __init__(self, column: str, *, only: str = "true", **kwargs: Any) -> None:
+        self.column, self.only = column, only
+        super().__init__(**kwargs)
+
+    def get_func(self, model: models.Model) -> str:
+        return f"""
+            IF {self.only} THEN
+                SELECT v.status INTO stood FROM registry_modelversion v WHERE v.id = NEW.{self.column} FOR SHARE;
+                IF stood = 'deleted' THEN {refuse("version_deleted", "the version was deleted")} END IF;
+            END IF;
+            RETURN NEW;
+        """
+
+
+class OfAKeptManifest(Always):
+    """No version is made of a manifest whose bytes nobody keeps any more."""
+
+    name = "of_a_kept_manifest"
+    when = pgtrigger.Before
+    operation = pgtrigger.Insert
+    declare = [("released", "timestamptz")]
+
+    def get_func(self, model: models.Model) -> str:
+        return f"""
+            SELECT m.released_at INTO released FROM registry_manifest m WHERE m.id = NEW.manifest_id FOR SHARE;
+            IF released IS NOT NULL THEN
+                {refuse("manifest_released", "the versions made of it were deleted")}
+            END IF;
             RETURN NEW;
         """

@@ -5,17 +5,22 @@ from __future__ import annotations
 import uuid
 from typing import ClassVar
 
+import pgtrigger
 from django.db import models
 
 from lifecycle.models.guards import (
     ApprovalByAnother,
+    Deletable,
+    OfAKeptManifest,
+    OfAKeptVersion,
     PolicyFrozen,
     PromotionRequired,
     Satisfied,
     TrueToTheStage,
 )
 from lifecycle.models.states import STATE_EDGES, State
-from registry.models import ModelVersion, Namespace, RegisteredModel, Stage, StageChange, User
+from lineage.models import Edge
+from registry.models import Alias, ModelVersion, Namespace, RegisteredModel, Stage, StageChange, User
 from registry.models.immutability import AppendOnlyModel
 from registry.models.leases import Leased
 from registry.models.triggers import AppendOnly, Fixed, LegalEdges, NeverDeleted
@@ -140,6 +145,7 @@ class Promotion(Leased):
             LegalEdges("state", STATE_EDGES, [State.EVALUATING]),
             Satisfied(),
             PolicyFrozen(),
+            OfAKeptVersion("version_id", operation=pgtrigger.Insert),
         ]
         constraints: ClassVar = [
             models.UniqueConstraint(
@@ -180,7 +186,27 @@ class StagedVersion(ModelVersion):
     class Meta:
         proxy = True
         default_permissions = ()
-        triggers: ClassVar = [PromotionRequired()]
+        triggers: ClassVar = [PromotionRequired(), Deletable(), OfAKeptManifest()]
+
+
+class StagedAlias(Alias):
+    """Alias as the lifecycle guards it."""
+
+    class Meta:
+        proxy = True
+        default_permissions = ()
+        triggers: ClassVar = [OfAKeptVersion("version_id", operation=pgtrigger.Insert | pgtrigger.Update)]
+
+
+class StagedEdge(Edge):
+    """Edge as the lifecycle guards it."""
+
+    class Meta:
+        proxy = True
+        default_permissions = ()
+        triggers: ClassVar = [
+            OfAKeptVersion("from_node_id", only="NEW.role = 'base'", operation=pgtrigger.Insert)
+        ]
 
 
 class GateResult(AppendOnlyModel):

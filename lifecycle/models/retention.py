@@ -5,8 +5,10 @@ from __future__ import annotations
 import uuid
 from typing import ClassVar
 
+import pgtrigger
 from django.db import models
 
+from lifecycle.models.guards import OfAKeptVersion
 from registry.models import Blob, ModelVersion, Namespace, Tier, User
 from registry.models.leases import Leased
 from registry.models.triggers import Fixed, LegalEdges, NeverDeleted
@@ -45,6 +47,7 @@ class LegalHold(models.Model):
     class Meta:
         triggers: ClassVar = [
             NeverDeleted(),
+            OfAKeptVersion("version_id", operation=pgtrigger.Insert),
             Fixed(["version_id", "reason", "placed_by_id", "placed_at"]),
             Fixed(["lifted_by_id", "lifted_at"], once="OLD.lifted_at IS NOT NULL", name="lifted_once"),
         ]

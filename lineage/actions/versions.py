@@ -19,7 +19,7 @@ from registry.actions.versions import create_version
 from registry.errors import InvalidInput
 from registry.models import ModelVersion, Namespace, Principal, Upload
 from registry.permissions import visible
-from registry.references import resolve
+from registry.references import check_not_deleted, resolve
 
 MOST_BASES = 20
 DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
@@ -134,4 +134,7 @@ def _run(namespace: Namespace, run: UUID, by: Principal) -> Run:
 def _bases(refs: Sequence[str], by: Principal) -> list[ModelVersion]:
     if len(refs) > MOST_BASES:
         raise InvalidInput(f"A version is based on at most {MOST_BASES} versions.", field="base")
-    return [resolve(ref, by) for ref in refs]
+    bases = [resolve(ref, by) for ref in refs]
+    for base in bases:
+        check_not_deleted(base)
+    return bases

@@ -8,7 +8,7 @@ from registry.aliases import PRODUCTION, point, take_away
 from registry.errors import DomainError, NotVisible
 from registry.models import Alias, ModelVersion, Principal, RegisteredModel
 from registry.permissions import check_can
-from registry.references import check_alias
+from registry.references import check_alias, check_not_deleted
 from registry.roles import Permission
 
 
@@ -28,12 +28,13 @@ class VersionIsNotReady(DomainError):
 def move_alias(*, model: RegisteredModel, name: str, version: ModelVersion, by: Principal) -> Alias:
     """Let an alias point at a ready version of the model, making it when it is new.
 
-    Raises Forbidden, InvalidInput, AliasIsProtected, VersionIsNotReady.
+    Raises Forbidden, InvalidInput, AliasIsProtected, VersionIsNotReady, VersionDeleted.
     """
     check_can(by, Permission.ALIAS_MOVE, model.namespace)
     check_alias(name)
     locked = _lock(model, name)
     row = ModelVersion.objects.select_related("model__namespace").get(pk=version.pk, model=locked)
+    check_not_deleted(row)
     if row.status != ModelVersion.Status.READY:
         raise VersionIsNotReady(f"{row.reference} is {row.status}: an alias points at ready versions only.")
     return point(model=locked, name=name, version=row, by=by)

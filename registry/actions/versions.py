@@ -10,7 +10,7 @@ from django.utils import timezone
 from registry.actions.models import ensure_model
 from registry.actions.uploads import check_own
 from registry.artifacts import attachments
-from registry.artifacts.uploads import check_open
+from registry.artifacts.uploads import UploadClosed, check_open
 from registry.errors import DomainError, InvalidInput, NotVisible
 from registry.journal import record
 from registry.journal.enqueue import enqueue
@@ -25,6 +25,7 @@ from registry.models import (
     UploadFile,
 )
 from registry.permissions import check_can
+from registry.references import check_not_deleted
 from registry.roles import Permission
 from registry.tasks.artifacts import publish_version, verify_version
 
@@ -140,7 +141,14 @@ def _manifest_of(upload: Upload) -> Manifest:
             reasons=[f"{path} has not arrived." for path in wanted],
         )
     in_use = row.manifest
-    if in_use and not in_use.versions.filter(status=ModelVersion.Status.FAILED).exists():
+    if in_use and in_use.state == Manifest.State.SEALED:
+        # Shared until the transaction ends with whoever deletes the last version made of it.
+        kept: Manifest = Manifest.objects.select_for_update(no_key=True).get(pk=in_use.pk)
+        if kept.released_at is not None:
+            raise UploadClosed("What was made of this upload was deleted: begin another.")
+        return kept
+    ended = (ModelVersion.Status.FAILED, ModelVersion.Status.DELETED)
+    if in_use and not in_use.versions.filter(status__in=ended).exists():
         return in_use
     row.manifest = Manifest.objects.create(namespace_id=row.namespace_id)
     row.save(update_fields=["manifest"])
@@ -167,6 +175,7 @@ def request_verification(*, version: ModelVersion, by: Principal) -> ModelVersio
         .select_related("model__namespace")
         .get(pk=version.pk)
     )
+    check_not_deleted(row)
     if row.status != ModelVersion.Status.READY:
         raise VersionNotReady(f"{row.reference} is {row.status}: there are no published bytes to verify.")
     row.verify_requested_at = timezone.now()

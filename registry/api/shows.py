@@ -104,6 +104,7 @@ def version_json(version: ModelVersion) -> dict[str, Any]:
         "description": version.description,
         "created_at": time_json(version.created_at),
         "created_by": version.created_by.get_username(),
+        "deleted_at": time_json(version.deleted_at),
         "run": str(version.run_id) if version.run_id else None,
         "aliases": [alias.name for alias in version.aliases.all()],
         "tier": _tier(held),

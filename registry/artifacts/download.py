@@ -16,6 +16,7 @@ from registry.artifacts.manifests import Entry, canonical
 from registry.artifacts.paths import PathRefused, check_path
 from registry.errors import DomainError, NotVisible
 from registry.models import Artifact, Blob, Manifest, ModelVersion, Tier
+from registry.references import check_not_deleted
 
 if TYPE_CHECKING:
     from botocore.response import StreamingBody
@@ -70,7 +71,8 @@ class Slice:
 
 
 def check_published(version: ModelVersion) -> Manifest:
-    """The sealed manifest of the version. Raises NotReady."""
+    """The sealed manifest of the version. Raises NotReady, VersionDeleted."""
+    check_not_deleted(version)
     manifest = version.manifest
     if version.status != ModelVersion.Status.READY or manifest.state != Manifest.State.SEALED:
         why = f": {version.status_message}" if version.status_message else "."
@@ -96,7 +98,7 @@ def manifest_text(version: ModelVersion) -> bytes:
 def artifact_of(version: ModelVersion, path: str) -> Artifact:
     """The artifact at a path, if it may be handed out now.
 
-    Raises NotReady, NotVisible, VersionQuarantined, InColdStorage.
+    Raises NotReady, VersionDeleted, NotVisible, VersionQuarantined, InColdStorage.
     """
     manifest = check_published(version)
     missing = NotVisible(f"{version.reference} has no file {path!r}.")

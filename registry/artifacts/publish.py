@@ -68,10 +68,11 @@ def _seal(version_id: UUID, files: list[UploadFile]) -> None:
         )
         if version.status != ModelVersion.Status.VERIFYING:
             return
+        # In the order in which who registers another version of it takes them.
+        upload = Upload.objects.select_for_update().filter(manifest=version.manifest_id).first()
         manifest = Manifest.objects.select_for_update().get(pk=version.manifest_id)
-        if manifest.state == Manifest.State.OPEN:
+        if manifest.state == Manifest.State.OPEN and upload is not None:
             _fill(manifest, files)
-            upload = Upload.objects.select_for_update().get(manifest=manifest)
             upload.state = Upload.State.COMPLETED
             upload.save(update_fields=["state"])
         version.status = ModelVersion.Status.READY

@@ -47,6 +47,10 @@ CONSTRAINTS: dict[str, tuple[str, str]] = {
     "alias_is_not_reserved": ("reserved-name", "`latest` and `v<digits>` cannot be aliases."),
     "metric_is_finite": ("metric-not-finite", "A metric is a finite number: NaN and infinity are refused."),
     "one_move_at_a_time": ("bytes-on-the-move", "These bytes are being moved already; try again in a while."),
+    "version_in_use": ("version-in-use", "Something refers to this version: it cannot be deleted."),
+    "nothing_in_use_is_deleted": ("version-in-use", "A version in staging or production is not deleted."),
+    "version_deleted": ("version-deleted", "The version was deleted: nothing new can refer to it."),
+    "manifest_released": ("upload-closed", "What was made of this upload was deleted: begin another."),
     "one_value_per_parameter": ("parameter-is-written", "A parameter is written once, with one value."),
 }
 

@@ -285,6 +285,30 @@ def test_an_operator_suspends_production(scene: Scene) -> None:
     assert f"{path}suspend/" not in told(client.get(f"{path}change/"))
 
 
+def test_a_version_is_deleted_and_read_as_a_tombstone(scene: Scene) -> None:
+    version = scene.versions[0]
+    eve = signed_in(scene.people["eve"])
+    path = page("registry.ModelVersion", "change", version.pk).removesuffix("change/")
+    assert signed_in(scene.people["vera"]).get(f"{path}delete-for-good/").status_code == 403
+    shown = told(eve.get(f"{path}delete-for-good/"))
+    assert "It can never be downloaded, promoted or restored again" in shown
+    assert "nothing else needs will be removed after 7 days" in shown
+    hold = LegalHold.objects.create(version=version, reason="Case 12.", placed_by=scene.people["ada"])
+    refused = told(eve.post(f"{path}delete-for-good/", {"reason": "obsolete"}))
+    assert "cannot be deleted: this stands against it." in refused
+    assert "Case 12." in refused
+    LegalHold.objects.filter(pk=hold.pk).update(lifted_by=scene.people["ada"], lifted_at=timezone.now())
+    assert eve.post(f"{path}delete-for-good/", {"reason": "obsolete since May"}).status_code == 302
+    assert type(version).objects.get(pk=version.pk).status == "deleted"
+    changed = told(eve.get(f"{path}change/"))
+    assert "obsolete since May" in changed
+    assert f"{path}delete-for-good/" not in changed
+    model = version.model
+    console = told(eve.get(reverse("version-page", args=[model.namespace.name, model.name, version.number])))
+    assert "Obsolete since May. It cannot be fetched or used any more" in console
+    assert "assay pull" not in console
+
+
 def test_retention_is_set_and_run(scene: Scene) -> None:
     client = signed_in(scene.people["ada"])
     policy = row_of(scene, "lifecycle.RetentionPolicy")

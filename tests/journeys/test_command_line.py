@@ -115,6 +115,10 @@ def test_the_main_job(run: Run, cast: Cast, live: Live, tmp_path: Path) -> None:
     assert first in run("vera", 0, "show", model).stdout
     assert "is in production now" in run("cora", 0, "suspend", first, "-r", "Incident.").stdout
     run("vera", 1, "show", model)
+    gone = " ".join(run("eve", 0, "delete", first, "-r", "Obsolete.", "--yes").stdout.split())
+    assert f"{first} is deleted. This frees" in gone
+    assert "Obsolete." in run("vera", 0, "show", first).stdout
+    assert "was deleted on" in run("vera", 1, "pull", first, str(tmp_path / "out")).stderr
     told = " ".join(run("otto", 0, "log", cast.namespace.name, "--limit", "100").stdout.split())
     for words in ("promotion.approved by cora", "version.suspended by cora", "Complaints since noon."):
         assert words in told

@@ -105,6 +105,7 @@ class Version(TypedDict):
     description: str
     created_at: str
     created_by: str
+    deleted_at: NotRequired[str | None]
     run: str | None
     aliases: list[str]
     tier: str
@@ -115,6 +116,23 @@ class Version(TypedDict):
     completeness: Completeness
     supply: NotRequired[Supply | None]
     signature: NotRequired[Signature | None]
+
+
+class Freed(TypedDict):
+    """Stored bytes that nothing needs any more."""
+
+    blobs: int
+    bytes: int
+
+
+class Deletion(TypedDict):
+    """What deleting a version would do. `reasons` stand against it; what it frees goes after a grace in seconds."""
+
+    reference: str
+    deleted: bool
+    reasons: list[str]
+    frees: Freed
+    grace_seconds: int
 
 
 class Manifest(TypedDict):

@@ -11,6 +11,7 @@ from typing import Any, Self
 from assay import settings
 from assay.answers import (
     Comparison,
+    Deletion,
     Evaluation,
     Event,
     Graph,
@@ -77,8 +78,8 @@ class Client(Documents):
     def patch(self, path: str, body: object = None, *, idempotency_key: str | None = None) -> Any:
         return self._connection.call("PATCH", path, body=body or {}, idempotency_key=idempotency_key)
 
-    def delete(self, path: str, *, idempotency_key: str | None = None) -> Any:
-        return self._connection.call("DELETE", path, idempotency_key=idempotency_key)
+    def delete(self, path: str, body: object = None, *, idempotency_key: str | None = None) -> Any:
+        return self._connection.call("DELETE", path, body=body, idempotency_key=idempotency_key)
 
     def pages(self, path: str, params: Parameters | None = None, limit: int | None = None) -> Iterator[Any]:
         """The items of a list, page after page."""
@@ -304,6 +305,16 @@ class Client(Documents):
     def reinstate(self, ref: str, reason: str) -> Version:
         """Bring a deprecated version back to development."""
         return self._move(ref, "reinstate", reason)
+
+    def deletion(self, ref: str) -> Deletion:
+        """What deleting a version would do: what stands against it, and the bytes that would be freed."""
+        answer: Deletion = self.get(f"{self._path(ref)}/deletion")
+        return answer
+
+    def delete_version(self, ref: str, reason: str) -> Version:
+        """Delete a version for good. What it was stays to be read; its bytes go, where nothing else needs them."""
+        answer: Version = self.delete(self._path(ref), {"reason": reason})
+        return answer
 
     # Lineage
 

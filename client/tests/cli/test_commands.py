@@ -187,6 +187,48 @@ def test_promote_that_waits_for_an_outside_check_is_no_failure(assay: Assay, sta
     assert "waiting for metric_at_least" in result.stdout
 
 
+def deletion(**more: object) -> dict[str, Any]:
+    frees = {"blobs": 2, "bytes": 12_000_000}
+    told = {"reference": "fraud/card:1", "deleted": False, "reasons": [], "frees": frees}
+    return {**told, "grace_seconds": 604_800, **more}
+
+
+def test_delete_asks_and_says_what_is_freed(
+    assay: Assay, stand_in: StandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gone = {**stand_in.version(), "status": "deleted", "deleted_at": "2026-11-25T10:00:00Z"}
+    stand_in.routes["GET", f"{VERSION}/deletion"] = lambda asked: Answer.of(deletion())
+    stand_in.routes["DELETE", VERSION] = lambda asked: Answer.of(gone)
+    result = assay("delete", "fraud/card:1", "-r", "Obsolete.")
+    assert result.exit_code == 2
+    assert "--yes" in result.stderr
+    monkeypatch.setattr("assay.cli.screen.Screen.can_ask", True)
+    result = assay("delete", "fraud/card:1", "-r", "Obsolete.", input="n\n")
+    assert result.exit_code == 1
+    words = " ".join(result.stderr.split())
+    assert "Deleting fraud/card:1 frees 12.0 MB in 2 files, removed after 7 days." in words
+    assert "Delete fraud/card:1 for good?" in words
+    assert stand_in.count("DELETE", ".*") == 0
+    result = assay("delete", "fraud/card:1", "-r", "Obsolete.", input="y\n")
+    assert result.exit_code == 0
+    assert "fraud/card:1 is deleted. This frees 12.0 MB" in " ".join(result.stdout.split())
+    assert stand_in.asked[-1].json == {"reason": "Obsolete."}
+    assert assay("delete", "fraud/card:1", "-r", "Obsolete.", "--yes", "--json").exit_code == 0
+
+
+def test_delete_that_is_refused_names_every_referrer(assay: Assay, stand_in: StandIn) -> None:
+    reasons = ["It is in staging: demote or deprecate it.", "fraud/child:2 is based on it."]
+    refused = Answer.problem(409, "version-in-use", "fraud/card:1 cannot be deleted.", reasons=reasons)
+    stand_in.routes["GET", f"{VERSION}/deletion"] = lambda asked: Answer.of(deletion(reasons=reasons))
+    stand_in.routes["DELETE", VERSION] = lambda asked: refused
+    result = assay("delete", "fraud/card:1", "-r", "Obsolete.")
+    assert result.exit_code == 1
+    assert result.stderr.splitlines() == [
+        "Refused: fraud/card:1 cannot be deleted.",
+        *(f"  - {reason}" for reason in reasons),
+    ]
+
+
 def test_evaluate_takes_the_digest_of_a_file(assay: Assay, stand_in: StandIn, tmp_path: Path) -> None:
     stand_in.routes["POST", f"{VERSION}/evaluations"] = lambda asked: Answer.of(asked.json, 201)
     (tmp_path / "holdout.csv").write_bytes(b"abc")

@@ -42,6 +42,7 @@ PANELS = {
         lifecycle.suspend,
         lifecycle.deprecate,
         lifecycle.reinstate,
+        lifecycle.delete,
     ),
     "Lineage": (lineage.trace, lineage.why, catalog.log),
 }

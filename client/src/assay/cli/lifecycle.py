@@ -27,7 +27,7 @@ from assay.cli.options import (
     numbers,
 )
 from assay.cli.screen import Screen, session
-from assay.cli.views import promotion_view, promotions_view
+from assay.cli.views import deleted_view, deletion_view, promotion_view, promotions_view
 from assay.cli.words import number, plain, short, state
 from assay.client import Client
 from assay.digest import sha256_file
@@ -201,6 +201,26 @@ def deprecate(ref: Ref, reason: Reason, url: Url = None, token: Token = None, as
 def reinstate(ref: Ref, reason: Reason, url: Url = None, token: Token = None, as_json: Json = False) -> None:
     """Bring a deprecated version back to development."""
     _move(lambda client: client.reinstate(ref, reason), url, token, as_json)
+
+
+def delete(
+    ref: Ref,
+    reason: Reason,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    url: Url = None,
+    token: Token = None,
+    as_json: Json = False,
+) -> None:
+    """Delete a version for good. What it was stays to be read; its bytes go, where nothing else needs them."""
+    with session(url, token, as_json) as (client, screen):
+        told = client.deletion(ref)
+        if not (yes or told["reasons"] or told["deleted"]):
+            if not screen.can_ask:
+                raise typer.BadParameter("Say --yes: nobody can be asked here.", param_hint="--yes")
+            screen.err.print(deletion_view(told))
+            typer.confirm(f"Delete {told['reference']} for good?", abort=True, err=True)
+        version = client.delete_version(told["reference"], reason)
+        screen.show(version, deleted_view(version, told))
 
 
 def _decided(client: Client, screen: Screen, asked: Promotion, wait: bool, timeout: float) -> None:

@@ -37,6 +37,11 @@ class Screen:
         self.out = Console(highlight=False)
         self.err = Console(stderr=True, highlight=False)
 
+    @property
+    def can_ask(self) -> bool:
+        """Whether somebody is there to answer."""
+        return sys.stdin.isatty() and not self.as_json
+
     def show(self, answer: object, *views: RenderableType) -> None:
         """Print the answer as JSON where that was asked for, else the views."""
         if self.as_json:

@@ -8,7 +8,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from assay.answers import Promotion, Version
+from assay.answers import Deletion, Promotion, Version
 from assay.cli.words import facts, joined, listing, number, plain, row, short, size, state, when
 
 
@@ -70,7 +70,8 @@ def version_view(version: Version) -> RenderableType:
         ("aliases", ", ".join(version["aliases"])),
         ("tags", joined(version["tags"])),
         ("about", version["description"]),
-        ("status", version["status_message"] if version["status"] == "failed" else ""),
+        ("status", version["status_message"] if version["status"] in ("failed", "deleted") else ""),
+        ("deleted", f"{when(version.get('deleted_at'))} UTC" if version.get("deleted_at") else ""),
         ("made", made),
         ("run", version["run"] or ""),
         *supply_rows(version),
@@ -201,6 +202,27 @@ def promotions_view(promotions: Sequence[Promotion]) -> RenderableType:
             plain(each["requested_by"]) + plain(f"\n{when(each['requested_at'])}"),
         )
     return table
+
+
+def deletion_view(told: Deletion) -> RenderableType:
+    """What deleting a version would free, before it is done."""
+    return Text("Deleting ") + plain(told["reference"], "bold") + plain(f" {_freeing(told)}")
+
+
+def deleted_view(version: Version, told: Deletion) -> RenderableType:
+    """That it is done; `told` is what was said before."""
+    done = plain(version["reference"], "bold") + Text(" is ") + state(version["status"]) + Text(".")
+    if told["deleted"]:
+        return done + plain(f" It was on {when(version.get('deleted_at'))} UTC: {version['status_message']}")
+    return done + plain(f" This {_freeing(told)} What it was stays to be read.")
+
+
+def _freeing(told: Deletion) -> str:
+    freed = told["frees"]
+    if not freed["blobs"]:
+        return "frees no stored bytes: others need them too."
+    days = f"{told['grace_seconds'] / 86_400:.3g}"
+    return f"frees {size(freed['bytes'])} in {files_counted(freed['blobs'])}, removed after {days} days."
 
 
 def files_counted(count: int) -> str:

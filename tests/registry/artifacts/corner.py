@@ -9,14 +9,16 @@ from contextlib import contextmanager
 import pytest
 from django.conf import settings
 from django.test import override_settings
+from django.utils import timezone
 
+from lifecycle.actions.deletion import delete_version
 from registry.actions.uploads import create_upload
 from registry.artifacts import garbage, storage
 from registry.artifacts.garbage import Plan
 from registry.artifacts.manifests import Entry
-from registry.models import Blob, Upload
+from registry.models import Blob, ModelVersion, Upload
 from tests.cast import Cast
-from tests.registry.artifacts.sending import sha256
+from tests.registry.artifacts.sending import blob, sha256, stored
 
 
 @contextmanager
@@ -63,3 +65,14 @@ def packed(cast: Cast, files: dict[str, bytes], by: str = "ben") -> Upload:
         storage.hot().put(pack.staging_key, content, sha256(content))
     upload.files.filter(status="wanted").update(status="received")
     return upload
+
+
+def delete(cast: Cast, version: ModelVersion, by: str = "eve") -> None:
+    """Delete a version that came by an upload, which claims its bytes no more."""
+    delete_version(version=version, reason="not needed", by=cast.principal(by))
+    Upload.objects.filter(manifest__versions=version).update(expires_at=timezone.now())
+
+
+def kinds(content: bytes) -> tuple[str, bool, bool]:
+    """The blob's state, and whether there is a hot and a cold object."""
+    return blob(content).state, stored(content) is not None, stored(content, "cold") is not None

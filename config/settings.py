@@ -133,6 +133,9 @@ S3_PART_CHECKSUMS = switch("S3_PART_CHECKSUMS", True)
 TIER_GRACE_SECONDS = int(setting("ASSAY_TIER_GRACE_SECONDS", "86400"))
 # How long bytes that nobody needs are kept; uploads that were begun meanwhile rely on it.
 GARBAGE_GRACE_SECONDS = int(setting("ASSAY_GARBAGE_GRACE_SECONDS", "604800"))
+# Within which every stored byte is read again, and how fast that may go; 0: as fast as it can.
+SCRUB_PERIOD_SECONDS = int(setting("ASSAY_SCRUB_PERIOD_SECONDS", "604800"))
+SCRUB_MIB_PER_SECOND = int(setting("ASSAY_SCRUB_MIB_PER_SECOND", "100"))
 S3_BUCKETS = {
     "hot": setting("S3_BUCKET_HOT", "assay-hot"),
     "cold": setting("S3_BUCKET_COLD", "assay-cold"),

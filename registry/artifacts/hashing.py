@@ -27,15 +27,20 @@ class Hashed:
     etag: str
 
 
-def hash_object(bucket: Bucket, key: str, found: Found | None = None) -> Hashed:
+def hash_object(
+    bucket: Bucket, key: str, found: Found | None = None, *, pace: Callable[[int], None] | None = None
+) -> Hashed:
     """Read the object (the one that was `found`) and hash it, with at most 48 MiB in memory.
 
+    `pace` is told of bytes as they are read, and may wait before it lets more be read.
     Raises ObjectMissing, StoreUnavailable, and ObjectChanged when it is overwritten meanwhile.
     """
     found = found or bucket.found(key)
     digest = hashlib.sha256()
     for chunk in read_chunks(bucket, key, found):
         digest.update(chunk)
+        if pace is not None:
+            pace(len(chunk))
     return Hashed(digest.hexdigest(), found.size, found.etag)
 
 

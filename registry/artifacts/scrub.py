@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import logging
-import time
-from datetime import timedelta
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import F, Q
-from django.utils import timezone
 
 from registry.artifacts import storage
 from registry.artifacts.hashing import hash_object
@@ -17,47 +15,67 @@ from registry.artifacts.heartbeat import working_on
 from registry.artifacts.quarantine import found_sound, lock_content, quarantine
 from registry.models import Blob, ModelVersion
 
-logger = logging.getLogger(__name__)
-# Every blob is read again within this time; a run ends after so many blobs, bytes or seconds.
-PERIOD = timedelta(days=7)
-MOST_BLOBS = 5_000
-MOST_BYTES = 200 * 1024**3
-MOST_SECONDS = 20 * 60
+LOST = "the store has no object for it"
+
+
+class Verdict(StrEnum):
+    """What a reading found. `unkept`: the blob is condemned or gone, and nothing is said about it."""
+
+    SOUND = "sound"
+    HEALED = "healed"
+    MISSING = "missing"
+    CORRUPT = "corrupt"
+    UNKEPT = "unkept"
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What came of reading a blob; `new` when it was not known before."""
+
+    verdict: Verdict
+    new: bool = False
+
+    @property
+    def bad(self) -> bool:
+        return self.verdict in (Verdict.MISSING, Verdict.CORRUPT)
 
 
 def verify_blob(sha256: str) -> bool:
-    """Read the bytes where they lie now and hash them; whether they are what the digest says.
+    """Read the bytes where they lie now and hash them; whether they are what the digest says."""
+    return read_again(sha256).verdict in (Verdict.SOUND, Verdict.HEALED)
+
+
+def read_again(sha256: str, pace: Callable[[int], None] | None = None) -> Reading:
+    """Read the bytes where they lie now, hash them, and mark the blob by what was found.
 
     Loss or damage is decided only on a second reading, under the lock that everybody who writes them takes,
-    so that a move or a repair under way is no false alarm. Raises StoreUnavailable, which says nothing.
+    so that a move, a repair or a collection under way is no false alarm. `pace` is told of bytes as they are
+    read, and may wait. Raises StoreUnavailable, which says nothing.
     """
     seen = Blob.objects.get(pk=sha256)
-    if _wrong(seen) is None:
-        with transaction.atomic():
-            lock_content(sha256)
-            blob = Blob.objects.select_for_update().get(pk=sha256)
-            if blob.tier == seen.tier:
-                found_sound(blob, "its bytes were read again and are sound")
-                return True
+    sound = seen.state == Blob.State.LIVE and _wrong(seen, pace) is None
     with transaction.atomic():
         lock_content(sha256)
         blob = Blob.objects.select_for_update().get(pk=sha256)
-        wrong = _wrong(blob)
+        if blob.state != Blob.State.LIVE:
+            return Reading(Verdict.UNKEPT)
+        wrong = None if sound and blob.tier == seen.tier else _wrong(blob)
+        known = blob.quarantined_at is not None
         if wrong is None:
             found_sound(blob, "its bytes were read again and are sound")
-        else:
-            quarantine(blob, wrong)
-    return wrong is None
+            return Reading(Verdict.HEALED if known else Verdict.SOUND, new=known)
+        quarantine(blob, wrong)
+        return Reading(Verdict.MISSING if wrong == LOST else Verdict.CORRUPT, new=not known)
 
 
-def _wrong(blob: Blob) -> str | None:
+def _wrong(blob: Blob, pace: Callable[[int], None] | None = None) -> str | None:
     """What is wrong with the object, in words; None when it is what the digest says. Raises StoreUnavailable."""
     bucket, key = storage.bucket(blob.tier), storage.content_key(blob.sha256)
     for _ in range(3):
         try:
-            hashed = hash_object(bucket, key)
+            hashed = hash_object(bucket, key, pace=pace)
         except storage.ObjectMissing:
-            return "the store has no object for it"
+            return LOST
         except storage.ObjectChanged:
             continue
         if hashed.sha256 == blob.sha256:
@@ -87,21 +105,3 @@ def verify_blobs_of(version_id: UUID) -> bool:
     )
     bad = [sha256 for sha256 in digests if not verify_blob(sha256)]
     return not bad
-
-
-def scrub(*, most: int = MOST_BLOBS, older_than: timedelta = PERIOD) -> dict[str, int]:
-    """Read again what was not read for longest. Returns {"read", "bytes", "bad"}. Raises StoreUnavailable."""
-    ends = time.monotonic() + MOST_SECONDS
-    due = Blob.objects.filter(
-        Q(verified_at=None) | Q(verified_at__lt=timezone.now() - older_than), state=Blob.State.LIVE
-    ).order_by(F("verified_at").asc(nulls_first=True), "pk")
-    told = {"read": 0, "bytes": 0, "bad": 0}
-    for sha256, size in due.values_list("pk", "size")[:most]:
-        told["bad"] += not verify_blob(sha256)
-        told["read"] += 1
-        told["bytes"] += size
-        if told["bytes"] >= MOST_BYTES or time.monotonic() > ends:
-            break
-    if told["bad"]:
-        logger.error("scrub: %(bad)s of %(read)s blobs are damaged or gone", told)
-    return told

@@ -10,7 +10,7 @@ from celery import shared_task
 from django.db.models import Q
 from django.utils import timezone
 
-from registry.artifacts import garbage, publish, reap, scrub
+from registry.artifacts import garbage, publish, reap, scrub, scrubbing
 from registry.artifacts.storage import StoreUnavailable
 from registry.models import ModelVersion
 from registry.models.leases import free
@@ -60,7 +60,7 @@ def sweep_versions() -> None:
 def scrub_blobs() -> None:
     """Read again what was not read for longest."""
     try:
-        scrub.scrub()
+        scrubbing.scrub()
     except StoreUnavailable as error:
         logger.warning("the scrub ends early: %s", error.details)
 

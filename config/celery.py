@@ -48,6 +48,8 @@ app.conf.update(
     task_routes={
         "registry.publish_version": {"queue": "artifacts"},
         "registry.verify_version": {"queue": "artifacts"},
+        "registry.scan_version": {"queue": "artifacts"},
+        "registry.rescan_versions": {"queue": "artifacts"},
         "registry.scrub_blobs": {"queue": "artifacts"},
         "registry.collect_garbage": {"queue": "artifacts"},
         "lifecycle.move_tier": {"queue": "artifacts"},
@@ -64,6 +66,8 @@ app.conf.update(
         "resume promotions": {"task": "lifecycle.sweep_promotions", "schedule": settings.SWEEP_SECONDS},
         "resume tier moves": {"task": "lifecycle.sweep_tier_moves", "schedule": settings.SWEEP_SECONDS},
         "retention": {"task": "lifecycle.run_retention", "schedule": 3600.0},
+        "resume scans": {"task": "registry.sweep_scans", "schedule": 60.0},
+        "scan again": {"task": "registry.rescan_versions", "schedule": 3600.0},
         "scrub": {"task": "registry.scrub_blobs", "schedule": 3600.0},
         "collect garbage": {"task": "registry.collect_garbage", "schedule": 3600.0},
         "reap abandoned uploads": {"task": "registry.reap_uploads", "schedule": 3600.0},

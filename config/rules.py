@@ -22,6 +22,7 @@ RULES: dict[tuple[str, str], Rule] = {
     ("namespaces", "GET"): SignedInOnly("lists only what the caller may see"),
     ("namespaces", "POST"): Superuser("teams are set up by the platform's administrators"),
     ("namespace", "GET"): Holds(P.NAMESPACE_READ),
+    ("namespace", "PATCH"): Holds(P.NAMESPACE_EDIT),
     ("members", "GET"): Holds(P.NAMESPACE_READ),
     ("members", "POST"): Holds(P.ROLE_GRANT),
     ("member", "DELETE"): Holds(P.ROLE_GRANT),
@@ -55,6 +56,7 @@ RULES: dict[tuple[str, str], Rule] = {
     ("version-attachments", "POST"): Holds(P.VERSION_CREATE),
     ("attachment-content", "GET"): Holds(P.NAMESPACE_READ),
     ("version-verify", "POST"): Holds(P.VERSION_VERIFY),
+    ("version-scan", "GET"): Holds(P.NAMESPACE_READ),
     ("garbage", "GET"): Superuser("tells of every namespace's bytes"),
     ("garbage-run", "POST"): Superuser("removes of every namespace's bytes"),
     # ---- registry: keys, webhooks, search, compare, journal
@@ -142,6 +144,7 @@ ADMIN_RULES: dict[str, AdminRule] = {
             "new_namespace": Superuser("namespaces are the platform's"),
             "grant": Holds(P.ROLE_GRANT),
             "revoke": Holds(P.ROLE_GRANT),
+            "edit": Holds(P.NAMESPACE_EDIT),
         },
     ),
     "registry.User": AdminRule(

@@ -21,4 +21,5 @@ urlpatterns: list[URLPattern] = [
     path(f"{VERSION}/attachments", attachments.VersionAttachments.as_view(), name="version-attachments"),
     path("attachments/<uuid:id>/content", attachments.AttachmentContent.as_view(), name="attachment-content"),
     path(f"{VERSION}/verify", artifacts.VersionVerify.as_view(), name="version-verify"),
+    path(f"{VERSION}/scan", artifacts.VersionScan.as_view(), name="version-scan"),
 ]

@@ -35,6 +35,32 @@ def create_namespace(*, name: str, description: str = "", by: Principal) -> Name
     return namespace
 
 
+@transaction.atomic
+def edit_namespace(
+    *,
+    namespace: Namespace,
+    by: Principal,
+    description: str | None = None,
+    clean_downloads_only: bool | None = None,
+) -> Namespace:
+    """Change what a namespace says of itself, or whether bytes that no scan found clean are kept from everybody.
+
+    None leaves as it is; a change of nothing records nothing. Raises Forbidden, NotVisible.
+    """
+    check_can(by, Permission.NAMESPACE_EDIT, namespace)
+    row = Namespace.objects.select_for_update(no_key=True).get(pk=namespace.pk)
+    wanted = {"description": description, "clean_downloads_only": clean_downloads_only}
+    changed = {name: new for name, new in wanted.items() if new is not None and new != getattr(row, name)}
+    if not changed:
+        return row
+    before = {name: getattr(row, name) for name in changed}
+    for name, new in changed.items():
+        setattr(row, name, new)
+    row.save(update_fields=sorted(changed))
+    record("namespace.edited", subject=row, by=by, namespace=row, before=before, after=changed)
+    return row
+
+
 def role_group(*, namespace: Namespace, role: Role) -> Group:
     """The group that stands for the role in the namespace, made with its permissions when it is missing."""
     found = RoleGroup.objects.filter(namespace=namespace, role=role.value).select_related("group").first()

@@ -11,9 +11,14 @@ from django.http import HttpRequest, HttpResponse
 from django.template.loader import render_to_string
 from django.urls import reverse
 from unfold.decorators import display
-from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextareaWidget, UnfoldAdminTextInputWidget
+from unfold.widgets import (
+    UnfoldAdminSelectWidget,
+    UnfoldAdminTextareaWidget,
+    UnfoldAdminTextInputWidget,
+    UnfoldBooleanSwitchWidget,
+)
 
-from registry.actions.roles import create_namespace, grant_role, revoke_role
+from registry.actions.roles import create_namespace, edit_namespace, grant_role, revoke_role
 from registry.admin.acting import ActPage, page_action
 from registry.admin.scoped import ScopedAdmin
 from registry.errors import InvalidInput
@@ -32,6 +37,18 @@ class NamespaceForm(forms.Form):
     description = forms.CharField(required=False, widget=UnfoldAdminTextareaWidget(attrs={"rows": 3}))
 
 
+class NamespaceEditForm(forms.Form):
+    """What may change about a namespace."""
+
+    description = forms.CharField(required=False, widget=UnfoldAdminTextareaWidget(attrs={"rows": 3}))
+    clean_downloads_only = forms.BooleanField(
+        required=False,
+        label="Clean downloads only",
+        widget=UnfoldBooleanSwitchWidget,
+        help_text="Versions that a scan has not found clean are handed out to nobody.",
+    )
+
+
 class MemberForm(forms.Form):
     """A person and a role."""
 
@@ -46,10 +63,10 @@ class NamespaceAdmin(ScopedAdmin):
     list_display = ("name", "description", "members_count", "models_count", "created_at")
     search_fields = ("name", "description")
     ordering = ("name",)
-    readonly_fields = ("name", "description", "created_at", "members")
-    fields = ("name", "description", "created_at", "members")
+    fields = ("name", "description", "clean_downloads_only", "created_at", "members")
+    readonly_fields = fields
     actions_list = ("new_namespace",)
-    actions_detail = ("grant", "revoke")
+    actions_detail = ("grant", "revoke", "edit")
     to_namespace = ""
 
     def get_queryset(self, request: HttpRequest) -> models.QuerySet[Any]:
@@ -123,6 +140,30 @@ class NamespaceAdmin(ScopedAdmin):
 
         sentence = f"Somebody loses a role in {row.name}. Their tokens lose its rights with it, at once."
         return self._member_page(request, row, "Take a role away", sentence, act)
+
+    @page_action(description="Edit", icon="edit")
+    def edit(self, request: HttpRequest, row: Namespace) -> HttpResponse:
+        def act(given: dict[str, Any]) -> str:
+            edit_namespace(namespace=row, by=principal_of(request), **given)
+            return f"The namespace {row.name} is as you said."
+
+        return ActPage(
+            title=f"Edit {row.name}",
+            sentence="What the namespace says of itself, and whether only what a scan found clean is handed out.",
+            consequences=(
+                "Clean downloads only: nobody can download a version that a scan did not find clean.",
+                "That holds for versions in production, and for those that are not scanned yet.",
+                "It takes effect at once.",
+            ),
+            button="Save",
+            back=reverse("admin:registry_namespace_change", args=[row.pk]),
+            form_class=NamespaceEditForm,
+            initial={
+                "description": row.description,
+                "clean_downloads_only": row.clean_downloads_only,
+            },
+            act=act,
+        ).respond(request)
 
     def _member_page(
         self, request: HttpRequest, row: Namespace, title: str, sentence: str, act: Any

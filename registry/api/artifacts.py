@@ -12,8 +12,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from registry.actions import versions as actions
-from registry.api.shows import time_json
-from registry.artifacts import download, storage
+from registry.api.shows import scan_json, time_json
+from registry.artifacts import download, scan, storage
 from registry.errors import InvalidInput
 from registry.http.endpoint import Endpoint
 from registry.models import Artifact, ModelVersion
@@ -149,3 +149,14 @@ class VersionVerify(Endpoint):
         version = actions.request_verification(version=self.version(name, number), by=self.principal)
         asked = time_json(version.verify_requested_at)
         return Response({"reference": version.reference, "verify_requested_at": asked}, status=202)
+
+
+class VersionScan(Endpoint):
+    """What is inside the files of a version."""
+
+    @extend_schema(responses=OpenApiTypes.OBJECT)
+    def get(self, request: Request, namespace: str, name: str, number: int) -> Response:
+        """Each file's format, told from its bytes, the verdict on it, and every finding with its place."""
+        version = self.version(name, number)
+        download.check_published(version)
+        return Response(scan_json(version, scan.reports_of(version)))

@@ -9,7 +9,7 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from registry.actions.roles import create_namespace, grant_role, revoke_role
+from registry.actions.roles import create_namespace, edit_namespace, grant_role, revoke_role
 from registry.api.shows import namespace_json
 from registry.errors import InvalidInput
 from registry.http.endpoint import Endpoint
@@ -23,6 +23,13 @@ from registry.roles import Permission, Role
 class NamespaceBody(Body):
     name = NameField()
     description = serializers.CharField(required=False, allow_blank=True, default="", max_length=10_000)
+
+
+class NamespaceEditBody(Body):
+    description = serializers.CharField(required=False, allow_blank=True, max_length=10_000)
+    clean_downloads_only = serializers.BooleanField(
+        required=False, help_text="keep versions from everybody that a scan has not found clean"
+    )
 
 
 class MemberBody(Body):
@@ -50,6 +57,11 @@ class OneNamespace(Endpoint):
     @extend_schema(operation_id="get_namespace", responses=dict)
     def get(self, request: Request, namespace: str) -> Response:
         return Response(namespace_json(self.namespace))
+
+    @extend_schema(operation_id="edit_namespace", request=NamespaceEditBody, responses=dict)
+    def patch(self, request: Request, namespace: str) -> Response:
+        body = self.read(NamespaceEditBody, request)
+        return Response(namespace_json(edit_namespace(namespace=self.namespace, by=self.principal, **body)))
 
 
 class Members(Endpoint):

@@ -22,6 +22,7 @@ from registry.models import (
     ModelVersion,
     Namespace,
     RegisteredModel,
+    ScanReport,
     ServiceToken,
     SignatureCheck,
     SigningKey,
@@ -109,6 +110,7 @@ def version_json(version: ModelVersion) -> dict[str, Any]:
         "aliases": [alias.name for alias in version.aliases.all()],
         "tier": _tier(held),
         "quarantined": bool(held.get("quarantined")),
+        "safety": version.safety,
         "verified_at": _verified_at(held),
         "url": version_page(version),
         "metrics": list(latest_metrics(version.evaluations.all())),
@@ -204,6 +206,26 @@ def latest_metrics(evaluations: Iterable[Evaluation]) -> Iterator[dict[str, Any]
                 }
 
 
+def scan_json(version: ModelVersion, files: list[tuple[str, ScanReport | None]]) -> dict[str, Any]:
+    """What the newest scanner found, file by file; of a file it has not seen, empty words."""
+    return {
+        "reference": version.reference,
+        "safety": version.safety,
+        "scanned_with": version.scanned_with,
+        "files": [
+            {
+                "path": path,
+                "sha256": report.blob_id if report else None,
+                "format": report.format if report else "",
+                "verdict": report.verdict if report else "",
+                "scanner": report.scanner if report else "",
+                "findings": report.findings if report else [],
+            }
+            for path, report in files
+        ],
+    }
+
+
 def evaluation_json(evaluation: Evaluation) -> dict[str, Any]:
     """One evaluation, from EVALUATION_ROWS."""
     return {
@@ -227,6 +249,7 @@ def namespace_json(namespace: Namespace) -> dict[str, Any]:
     return {
         "name": namespace.name,
         "description": namespace.description,
+        "clean_downloads_only": namespace.clean_downloads_only,
         "created_at": time_json(namespace.created_at),
     }
 

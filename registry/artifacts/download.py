@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 
 from django.db.models.functions import Collate
 
-from registry.artifacts import storage
+from registry.artifacts import scan, storage
 from registry.artifacts.manifests import Entry, canonical
 from registry.artifacts.paths import PathRefused, check_path
 from registry.errors import DomainError, NotVisible
-from registry.models import Artifact, Blob, Manifest, ModelVersion, Tier
+from registry.models import Artifact, Blob, Manifest, ModelVersion, Safety, Tier
 from registry.references import check_not_deleted
 
 if TYPE_CHECKING:
@@ -29,6 +29,18 @@ class VersionQuarantined(DomainError):
     """Bytes of the version are damaged or gone: none of it is handed out."""
 
     code = "version-quarantined"
+
+
+class VersionNotClean(DomainError):
+    """A scan has not found every file clean, and the namespace hands out nothing else."""
+
+    code = "version-not-clean"
+
+
+class VersionNotScanned(VersionNotClean):
+    """No scan has looked into the version yet, and the namespace hands out only what is known to be clean."""
+
+    retry_after = 5
 
 
 class InColdStorage(DomainError):
@@ -98,7 +110,7 @@ def manifest_text(version: ModelVersion) -> bytes:
 def artifact_of(version: ModelVersion, path: str) -> Artifact:
     """The artifact at a path, if it may be handed out now.
 
-    Raises NotReady, VersionDeleted, NotVisible, VersionQuarantined, InColdStorage.
+    Raises NotReady, VersionDeleted, NotVisible, VersionQuarantined, VersionNotClean, InColdStorage.
     """
     manifest = check_published(version)
     missing = NotVisible(f"{version.reference} has no file {path!r}.")
@@ -110,6 +122,7 @@ def artifact_of(version: ModelVersion, path: str) -> Artifact:
     if found is None:
         raise missing
     _check_sound(version, manifest)
+    _check_clean(version)
     _check_at_hand(version, found)
     return found
 
@@ -117,10 +130,11 @@ def artifact_of(version: ModelVersion, path: str) -> Artifact:
 def artifacts_from(version: ModelVersion, path: str, most: int) -> Sequence[Artifact]:
     """The artifacts at a path and after it, in the order of the bytes of paths, if they may be handed out now.
 
-    Raises NotReady, VersionQuarantined, InColdStorage.
+    Raises NotReady, VersionQuarantined, VersionNotClean, InColdStorage.
     """
     manifest = check_published(version)
     _check_sound(version, manifest)
+    _check_clean(version)
     rows = Artifact.objects.filter(manifest=manifest).alias(place=Collate("path", "C"))
     found = list(rows.filter(place__gte=path).select_related("blob").order_by("place")[:most])
     for artifact in found:
@@ -135,6 +149,22 @@ def _check_sound(version: ModelVersion, manifest: Manifest) -> None:
             f"{version.reference} is quarantined, because its stored bytes are not what was published.",
             reasons=reasons,
         )
+
+
+def _check_clean(version: ModelVersion) -> None:
+    """Where the namespace asks for it, nothing of a version is handed out that has one file which is not clean."""
+    namespace = version.model.namespace
+    if not namespace.clean_downloads_only or version.safety == Safety.CLEAN:
+        return
+    if not version.safety:
+        raise VersionNotScanned(
+            f"{version.reference} has not been scanned yet, and {namespace.name} hands out only what is clean: "
+            "try again in a moment."
+        )
+    raise VersionNotClean(
+        f"{version.reference} is {version.safety}, and {namespace.name} hands out only what a scan found clean.",
+        reasons=scan.told(scan.reports_of(version, version.scanned_with)),
+    )
 
 
 def _check_at_hand(version: ModelVersion, found: Artifact) -> None:

@@ -20,10 +20,12 @@ from registry.artifacts.packs import is_pack
 from registry.artifacts.placing import FileUnfit
 from registry.artifacts.uploads import forget_parts
 from registry.journal import record
+from registry.journal.enqueue import enqueue
 from registry.models import SYSTEM, Artifact, Blob, Manifest, ModelVersion, Tier, Upload, UploadFile
 
 logger = logging.getLogger(__name__)
 ATTEMPTS = 3
+SCAN = "registry.scan_version"
 
 
 class _Unsettled(Exception):
@@ -94,6 +96,7 @@ def _seal(version_id: UUID, files: list[UploadFile]) -> None:
             },
         )
         signature_checks.ask(version)
+        enqueue(SCAN, version_id=str(version_id))
 
 
 def _fill(manifest: Manifest, files: list[UploadFile]) -> None:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
+import time
 from datetime import timedelta
 from uuid import UUID
 
-from celery import shared_task
+from celery import Task, shared_task
 from django.db.models import Q
 from django.utils import timezone
 
-from registry.artifacts import garbage, publish, reap, scrub, scrubbing
+from registry.artifacts import garbage, publish, reap, scan, scrub, scrubbing
 from registry.artifacts.storage import StoreUnavailable
 from registry.models import ModelVersion
 from registry.models.leases import free
@@ -21,6 +23,11 @@ logger = logging.getLogger(__name__)
 SOFT, HARD = 6 * 3600 - 60, 6 * 3600
 # A message normally takes less than this; a row that is older and unclaimed has lost it.
 LOST_AFTER = timedelta(seconds=5)
+# How often a scan that met somebody else's lease tries again by itself, before it leaves that to the sweep.
+BUSY_RETRIES = 3
+RECENT = timedelta(days=1)
+MOST_SWEPT = 100
+RESCAN_SECONDS = 15 * 60
 
 
 @shared_task(name="registry.publish_version", soft_time_limit=SOFT, time_limit=HARD)
@@ -54,6 +61,41 @@ def sweep_versions() -> None:
     asked = idle.filter(status=ModelVersion.Status.READY, verify_requested_at__lt=now - LOST_AFTER)
     for pk in asked.values_list("pk", flat=True):
         verify_version.delay(version_id=str(pk))
+
+
+@shared_task(name="registry.scan_version", bind=True, soft_time_limit=SOFT, time_limit=HARD)
+def scan_version(self: Task[..., None], *, version_id: str) -> None:
+    """Look into the files of a version. The publishing that asked for it may hold the row for a moment yet."""
+    try:
+        done = scan.scan_version(UUID(version_id))
+    except StoreUnavailable as error:
+        logger.warning("scanning %s waits: %s", version_id, error.details)
+        return
+    if not done and self.request.retries < BUSY_RETRIES:
+        raise self.retry(countdown=1 + self.request.retries)
+
+
+@shared_task(name="registry.sweep_scans")
+def sweep_scans() -> None:
+    """Start again what was lost: recent versions that were not scanned, and that nobody works on."""
+    now = timezone.now()
+    recent = scan.unscanned(created_since=now - RECENT)
+    idle = ModelVersion.objects.filter(free(now), ready_at__lt=now - LOST_AFTER)
+    for pk in idle.filter(pk__in=list(itertools.islice(recent, MOST_SWEPT))).values_list("pk", flat=True):
+        scan_version.delay(version_id=str(pk))
+
+
+@shared_task(name="registry.rescan_versions", soft_time_limit=SOFT, time_limit=HARD)
+def rescan_versions() -> None:
+    """Scan what no scan of this release has seen, such as everything after an upgrade; some minutes at a time."""
+    ends = time.monotonic() + RESCAN_SECONDS
+    try:
+        for pk in scan.unscanned():
+            if time.monotonic() > ends:
+                break
+            scan.scan_version(pk)
+    except StoreUnavailable as error:
+        logger.warning("scanning again ends early: %s", error.details)
 
 
 @shared_task(name="registry.scrub_blobs", soft_time_limit=SOFT, time_limit=HARD)

@@ -112,6 +112,7 @@ USUAL: dict[str, dict[str, Any]] = {
         "approvals": {"count": 1},
     },
     "namespaces": {"name": "x", "description": ""},
+    "namespace": {"description": "", "clean_downloads_only": True},
     "retention": {"after_days": 90, "keep_former": 2, "enabled": True},
 }
 

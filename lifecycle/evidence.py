@@ -24,6 +24,8 @@ TELLING = frozenset(
         "version.signature_checked",
         "key.revoked",
         "attachment.added",
+        "version.scanned",
+        "version.flagged",
     }
 )
 

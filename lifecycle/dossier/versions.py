@@ -12,7 +12,17 @@ from lineage.graph import Direction, arrows, walk
 from lineage.labels import Label, labels_of
 from lineage.models import Node, Run
 from registry.api.shows import VERSION_ROWS, version_json
-from registry.models import Artifact, Event, ModelVersion, Principal, RegisteredModel, Stage, StageChange
+from registry.artifacts.scanning import SCANNER
+from registry.models import (
+    Artifact,
+    Event,
+    ModelVersion,
+    Principal,
+    RegisteredModel,
+    ScanReport,
+    Stage,
+    StageChange,
+)
 
 DEEPEST_SHOWN = 4
 MOST_SHOWN = 60
@@ -51,9 +61,16 @@ def run_of(version: ModelVersion) -> Run | None:
 
 
 def artifacts(version: ModelVersion) -> tuple[list[Artifact], int]:
-    """The first files by path, and how many there are."""
+    """The first files by path, each with `report`, what its scan found, and how many there are."""
     rows = Artifact.objects.filter(manifest=version.manifest_id).select_related("blob").order_by("path")
-    return list(rows[:MOST_FILES]), version.manifest.files
+    files: list[Any] = list(rows[:MOST_FILES])
+    reports = ScanReport.objects.filter(
+        scanner=version.scanned_with or SCANNER, blob__in=[file.blob_id for file in files]
+    )
+    by_blob = {report.blob_id: report for report in reports}
+    for file in files:
+        file.report = by_blob.get(file.blob_id)
+    return files, version.manifest.files
 
 
 def events(version: ModelVersion, principal: Principal, most: int = 50) -> list[Event]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from lifecycle.gates.contents import ScanClean
 from lifecycle.gates.kinds import Context, Finding, Gate, Verdict
 from lifecycle.gates.metrics import EvaluatedOn, MetricAtLeast, MetricAtMost, NoRegression
 from lifecycle.gates.proofs import ExternalCheck, IntegrityVerified, LineageComplete
@@ -18,6 +19,7 @@ GATES: dict[str, Gate] = {
         LineageComplete(),
         IntegrityVerified(),
         SignatureValid(),
+        ScanClean(),
     )
 }
 

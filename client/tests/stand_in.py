@@ -145,6 +145,7 @@ class StandIn:
             "run": None,
             "tier": "hot",
             "quarantined": False,
+            "safety": "clean",
             "verified_at": None,
             "url": f"{self.url}/fraud/card/1",
             "metrics": [

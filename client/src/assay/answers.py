@@ -110,6 +110,7 @@ class Version(TypedDict):
     aliases: list[str]
     tier: str
     quarantined: bool
+    safety: str
     verified_at: str | None
     url: str
     metrics: list[Metric]
@@ -142,6 +143,35 @@ class Manifest(TypedDict):
     oms_digest: str
     files: list[ManifestEntry]
     size: int
+
+
+class ScanFinding(TypedDict):
+    """Something in a file: `where` inside it, `what` in a sentence, the global it names, the verdict on it."""
+
+    where: str
+    what: str
+    name: str
+    verdict: str
+
+
+class ScannedFile(TypedDict):
+    """A file as the scanner saw it; `format` and `verdict` are "" while it has not been scanned."""
+
+    path: str
+    sha256: str | None
+    format: str
+    verdict: str
+    scanner: str
+    findings: list[ScanFinding]
+
+
+class Scan(TypedDict):
+    """What a scan found in a version: `safety` is clean, unscannable, suspicious, malicious, or "" before it."""
+
+    reference: str
+    safety: str
+    scanned_with: str
+    files: list[ScannedFile]
 
 
 class GateResult(TypedDict):

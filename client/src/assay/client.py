@@ -18,6 +18,7 @@ from assay.answers import (
     Identity,
     Promotion,
     Run,
+    Scan,
     Version,
     Why,
 )
@@ -178,6 +179,11 @@ class Client(Documents):
 
     # The catalog
 
+    def scan(self, ref: str) -> Scan:
+        """What the newest scan found in each file of a version."""
+        answer: Scan = self.get(f"{self._path(ref)}/scan")
+        return answer
+
     def versions(self, model: str, *, stage: str | None = None, limit: int | None = None) -> list[Version]:
         """The versions of a model, newest first."""
         return list(self.pages(f"{model_path(model)}/versions", {"stage": stage}, limit))
@@ -197,21 +203,12 @@ class Client(Documents):
         self, ref: str, *, description: str | None = None, tags: Mapping[str, str | None] | None = None
     ) -> Version:
         """Change what may change about a version: its description and its tags."""
-        wanted: dict[str, Any] = {
-            "description": description,
-            "tags": dict(tags) if tags is not None else None,
-        }
+        wanted: dict[str, Any] = {"description": description, "tags": None if tags is None else dict(tags)}
         body = {key: value for key, value in wanted.items() if value is not None}
         answer: Version = self.patch(self._path(ref), body)
         return answer
 
-    def events(
-        self,
-        namespace: str,
-        *,
-        type: str | None = None,
-        limit: int | None = None,
-    ) -> list[Event]:
+    def events(self, namespace: str, *, type: str | None = None, limit: int | None = None) -> list[Event]:
         """The journal of a namespace: what happened, by whom, why."""
         return list(self.pages(f"{namespace_path(namespace)}/events", {"type": type}, limit))
 

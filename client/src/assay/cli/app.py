@@ -26,6 +26,7 @@ PANELS = {
         files.verify,
         files.manifest,
         catalog.show,
+        catalog.scan,
         catalog.versions,
         catalog.search,
         catalog.compare,

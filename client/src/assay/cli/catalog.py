@@ -12,7 +12,7 @@ from rich.text import Text
 from assay.answers import Comparison, Event
 from assay.cli.options import Json, Limit, Model, Namespace, Ref, Token, Url
 from assay.cli.screen import session
-from assay.cli.views import version_view, versions_view
+from assay.cli.views import scan_view, version_view, versions_view
 from assay.cli.words import listing, number, plain, row, state, when
 
 
@@ -21,6 +21,13 @@ def show(ref: Ref, url: Url = None, token: Token = None, as_json: Json = False) 
     with session(url, token, as_json) as (client, screen):
         version = client.version(ref)
         screen.show(version, version_view(version))
+
+
+def scan(ref: Ref, url: Url = None, token: Token = None, as_json: Json = False) -> None:
+    """Show what is inside a version's files, and whether loading them may run code."""
+    with session(url, token, as_json) as (client, screen):
+        found = client.scan(ref)
+        screen.show(found, scan_view(found))
 
 
 def versions(

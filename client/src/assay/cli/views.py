@@ -8,7 +8,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from assay.answers import Deletion, Promotion, Version
+from assay.answers import Deletion, Promotion, Scan, Version
 from assay.cli.words import facts, joined, listing, number, plain, row, short, size, state, when
 
 
@@ -18,6 +18,8 @@ def version_title(version: Version) -> Text:
         title = plain(version["reference"], "bold") + Text("  ") + state(version["stage"])
     if version["quarantined"]:
         title += Text("  ") + Text("quarantined", style="bold red")
+    if version["safety"] not in ("", "clean"):
+        title += Text("  ") + state(version["safety"])
     return title
 
 
@@ -92,6 +94,22 @@ def version_view(version: Version) -> RenderableType:
             by = metric["by"] or ""
             row(table, metric["name"], number(metric["value"]), dataset, metric["split"], metric["slice"], by)
         parts += [Text(""), table]
+    return Group(*parts)
+
+
+def scan_view(scan: Scan) -> RenderableType:
+    """Each file with its format and verdict, and below it what was found in it."""
+    title = plain(scan["reference"], "bold") + Text("  ")
+    title += state(scan["safety"]) if scan["safety"] else Text("not scanned yet", style="yellow")
+    table = listing("file", "content", "verdict", fold=["file"])
+    for file in scan["files"]:
+        row(table, file["path"], file["format"], state(file["verdict"] or "pending"))
+    parts: list[RenderableType] = [title, Text(""), table]
+    for file in scan["files"]:
+        for found in file["findings"]:
+            place = f"{file['path']} > {found['where']}" if found["where"] else file["path"]
+            told = Text("  ") + state(found["verdict"]) + plain(f"  {place}: {found['what']}")
+            parts += [Text(""), told] if found is file["findings"][0] else [told]
     return Group(*parts)
 
 

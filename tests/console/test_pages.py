@@ -13,7 +13,9 @@ from django.test.utils import CaptureQueriesContext
 from lifecycle.actions.promotions import decide_promotion
 from registry.actions.models import ensure_model
 from registry.actions.people import create_user
-from registry.models import SYSTEM
+from registry.artifacts.scan import conclude
+from registry.artifacts.scanning import SCANNER
+from registry.models import SYSTEM, ScanReport
 from tests.console.scene import Scene
 
 
@@ -74,6 +76,27 @@ def test_the_version_page_tells_what_a_version_is(scene: Scene) -> None:
     assert "No container image digest" in told
     # Beside production, worse first: the slice that lost three points, before everything that got better.
     assert told.index("slice country = PT 0.788 0.819 \u22120.031") < told.index("0.1604 0.1671")
+
+
+def test_the_version_page_tells_what_a_scan_found(scene: Scene) -> None:
+    address, version = f"/m/{scene.namespace.name}/card-scorer/4", scene.versions[3]
+    assert "not scanned yet" in text(signed_in(scene, "vera").get(address))
+    for artifact in version.manifest.artifacts.all():
+        found = {
+            "where": "1.npy",
+            "what": "it imports <os.system>",
+            "name": "os.system",
+            "verdict": "malicious",
+        }
+        bad = artifact.path == "model.skops"
+        ScanReport.objects.create(
+            blob=artifact.blob, scanner=SCANNER, format="skops" if bad else "text",
+            verdict="malicious" if bad else "clean", findings=[found] if bad else [],
+        )  # fmt: skip
+    conclude(version.pk)
+    told = text(signed_in(scene, "vera").get(address))
+    assert "not scanned yet" not in told
+    assert "skops malicious It imports &lt;os.system&gt;. In 1.npy." in told
 
 
 def test_the_model_page_tells_on_whose_approval_production_runs(scene: Scene) -> None:

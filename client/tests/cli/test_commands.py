@@ -69,6 +69,39 @@ def test_show(assay: Assay) -> None:
     assert result.stderr == ""
 
 
+def test_scan_names_what_was_found_and_where(assay: Assay, stand_in: StandIn) -> None:
+    found = {
+        "where": "data.pkl",
+        "what": "GLOBAL imports os.system",
+        "name": "os.system",
+        "verdict": "malicious",
+    }
+    file = {
+        "sha256": "a" * 64,
+        "scanner": "1",
+        "format": "torch",
+        "verdict": "malicious",
+        "findings": [found],
+    }
+    clean = {**file, "format": "text", "verdict": "clean", "findings": []}
+    files = [{"path": "README.md", **clean}, {"path": "model.pt\x1b[2J", **file}]
+    told = {"reference": "fraud/card:1", "safety": "malicious", "scanned_with": "1", "files": files}
+    stand_in.routes["GET", f"{VERSION}/scan"] = lambda asked: Answer.of(told)
+    result = assay("scan", "fraud/card:1")
+    assert result.exit_code == 0
+    assert "fraud/card:1  malicious" in result.stdout
+    assert "README.md" in result.stdout
+    assert "data.pkl: GLOBAL imports os.system" in " ".join(result.stdout.split())
+    assert json.loads(assay("scan", "fraud/card:1", "--json").stdout) == told
+
+
+def test_show_says_when_a_version_is_not_clean(assay: Assay, stand_in: StandIn) -> None:
+    assert "clean" not in assay("show", "fraud/card:1").stdout
+    bad = {**stand_in.version(), "safety": "malicious"}
+    stand_in.routes["GET", "/api/v1/resolve"] = lambda asked: Answer.of(bad)
+    assert "staging  malicious" in assay("show", "fraud/card:1").stdout
+
+
 def test_json_is_the_answer_and_nothing_else(assay: Assay, stand_in: StandIn) -> None:
     result = assay("show", "fraud/card:1", "--json")
     assert json.loads(result.stdout) == stand_in.version()

@@ -60,6 +60,7 @@ def test_a_malicious_version_is_told_with_file_and_global(cast: Cast) -> None:
     (event,) = events(cast, "version.scanned", "version.flagged")
     assert event.type == "version.flagged"
     assert "model.pkl is malicious: GLOBAL imports os.system" in event.reason
+    assert event.after is not None
     (found,) = event.after["findings"]
     assert (found["path"], found["name"], found["verdict"]) == ("model.pkl", "os.system", "malicious")
     told = get(cast, "/scan").json()
@@ -81,7 +82,7 @@ def test_it_is_done_once(cast: Cast, monkeypatch: pytest.MonkeyPatch) -> None:
         pytest.fail("bytes were scanned twice")
 
     second = published(cast, {"c.pkl": shared})
-    monkeypatch.setattr(scan.sandbox, "judge", not_again)
+    monkeypatch.setattr("registry.artifacts.sandbox.judge", not_again)
     assert scan.scan_version(first.pk)
     assert scan.scan_version(second.pk)
     assert again(second).safety == "clean"

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -102,6 +103,17 @@ def test_it_works(ben: assay.Client, model: str, folder: Path, tmp_path: Path) -
     found = ben.verify(tmp_path / "out", f"{model}:1")
     assert (found["ok"], found["digest"]) == (True, version["digest"])
     assert [each["reference"] for each in ben.versions(model)] == [f"{model}:1"]
+
+
+def test_what_is_pushed_is_scanned_by_the_worker(ben: assay.Client, model: str, tmp_path: Path) -> None:
+    (tmp_path / "model.pkl").write_bytes(b"cos\nsystem\n(S'true'\ntR.")
+    ref = ben.push(tmp_path / "model.pkl", model)["reference"]
+    ends = time.monotonic() + 60
+    while not (found := ben.scan(ref))["safety"] and time.monotonic() < ends:
+        time.sleep(0.2)
+    assert (found["safety"], ben.version(ref)["safety"]) == ("malicious", "malicious")
+    (file,) = found["files"]
+    assert (file["path"], file["format"], file["findings"][0]["name"]) == ("model.pkl", "pickle", "os.system")
 
 
 def test_a_change_on_disk_is_named(ben: assay.Client, model: str, folder: Path) -> None:

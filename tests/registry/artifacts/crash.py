@@ -9,6 +9,7 @@ import os
 import signal
 import threading
 import traceback
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -28,32 +29,34 @@ class Steps:
     def __init__(self, fatal: int) -> None:
         self.fatal = fatal
         self.taken = 0
+        self.kinds: Counter[str] = Counter()
         self._lock = threading.Lock()
 
-    def step(self) -> None:
+    def step(self, kind: str) -> None:
         with self._lock:
             self.taken += 1
+            self.kinds[kind] += 1
             if self.taken == self.fatal:
                 os.kill(os.getpid(), signal.SIGKILL)
 
-    def before(self, function: Callable[..., Any]) -> Any:
+    def before(self, kind: str, function: Callable[..., Any]) -> Any:
         """`function`, a step before it."""
 
         def method(*args: Any, **kwargs: Any) -> Any:
-            self.step()
+            self.step(kind)
             return function(*args, **kwargs)
 
         return method
 
-    def around(self, function: Callable[..., Any]) -> Any:
+    def around(self, kind: str, function: Callable[..., Any]) -> Any:
         """`function`, a step before it and one after: done, and nobody knows."""
 
         def method(*args: Any, **kwargs: Any) -> Any:
-            self.step()
+            self.step(kind)
             try:
                 return function(*args, **kwargs)
             finally:
-                self.step()
+                self.step(kind)
 
         return method
 
@@ -64,7 +67,7 @@ def dies_at(step: int, act: Callable[[], None]) -> bool:
     child = os.fork()
     if child == 0:
         try:
-            with _watched(Steps(step)):
+            with watched(Steps(step)):
                 act()
         except BaseException:
             traceback.print_exc()
@@ -79,16 +82,17 @@ def dies_at(step: int, act: Callable[[], None]) -> bool:
 
 
 @contextmanager
-def _watched(steps: Steps) -> Iterator[None]:
+def watched(steps: Steps) -> Iterator[None]:
+    """Every database statement, COMMIT and call of the store is a step while the block runs."""
     patches = [
-        mock.patch.object(CursorWrapper, "execute", steps.before(CursorWrapper.execute)),
-        mock.patch.object(CursorWrapper, "executemany", steps.before(CursorWrapper.executemany)),
+        mock.patch.object(CursorWrapper, "execute", steps.before("statement", CursorWrapper.execute)),
+        mock.patch.object(CursorWrapper, "executemany", steps.before("statement", CursorWrapper.executemany)),
         mock.patch.object(
             BaseDatabaseWrapper,
             "_commit",
-            steps.around(BaseDatabaseWrapper._commit),  # type: ignore[attr-defined]
+            steps.around("commit", BaseDatabaseWrapper._commit),  # type: ignore[attr-defined]
         ),
-        mock.patch.object(BaseClient, "_make_api_call", steps.around(BaseClient._make_api_call)),  # type: ignore[attr-defined]
+        mock.patch.object(BaseClient, "_make_api_call", steps.around("store", BaseClient._make_api_call)),  # type: ignore[attr-defined]
     ]
     for patch in patches:
         patch.start()

@@ -5,29 +5,32 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
-from datetime import timedelta
 from typing import Any
+from unittest import mock
 
+import psycopg
 import pytest
-from django.utils import timezone
+from django.db import connection
 
-from registry.artifacts import placing, storage
+from registry.artifacts import storage
 from registry.artifacts.publish import publish
 from registry.models import Artifact, Blob, ModelVersion
 from registry.tasks import publish_version, sweep_versions
 from tests.cast import Cast
 from tests.conftest import Worker
-from tests.registry.artifacts.crash import every_step
+from tests.registry.artifacts.crash import Steps, watched
+from tests.registry.artifacts.crashing import (
+    BUGS,
+    OPERATIONS,
+    Operation,
+    forget_lease,
+    one_at_a_time,
+    several,
+    through,
+)
 from tests.registry.artifacts.sending import again, events, register, sha256, staged, stored
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-
-def forget_lease(version: ModelVersion) -> None:
-    """As though the lease of the dead worker had run out."""
-    ModelVersion.objects.filter(pk=version.pk, claimed_at__isnull=False).update(
-        claimed_at=timezone.now() - timedelta(hours=1)
-    )
 
 
 def check_whole_or_not_at_all(version: ModelVersion, files: dict[str, bytes]) -> None:
@@ -46,47 +49,37 @@ def check_whole_or_not_at_all(version: ModelVersion, files: dict[str, bytes]) ->
             assert stored(content) == content
 
 
-def killed_at_every_step(cast: Cast, act: Callable[[ModelVersion], None]) -> int:
-    contents: dict[Any, dict[str, bytes]] = {}
-
-    def prepare() -> ModelVersion:
-        files = {"model.bin": os.urandom(3000), "conf.json": os.urandom(30)}
-        version = register(cast, staged(cast, files))
-        contents[version.pk] = files
-        return version
-
-    def check(version: ModelVersion, step: int) -> None:
-        files = contents[version.pk]
-        check_whole_or_not_at_all(version, files)
-        forget_lease(version)
-        publish(version.pk)
-        assert again(version).status == "ready", f"step {step}: {again(version).status_message}"
-        check_whole_or_not_at_all(version, files)
-        told = [e for e in events(cast, "version.ready") if e.subject_id == str(version.pk)]
-        assert len(told) == 1, f"step {step}"
-
-    return every_step(prepare, act, check)
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_it_survives_a_kill_at_any_step(name: str) -> None:
+    """`make campaign-artifacts-crash` tries every step."""
+    told = through(OPERATIONS[name], stride=4)
+    assert told.bad == []
 
 
-def test_publishing_survives_a_kill_at_every_step(cast: Cast, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(placing, "SIDE_BY_SIDE", 1)
-    assert killed_at_every_step(cast, lambda version: publish(version.pk)) > 40
+@pytest.mark.parametrize("bug", BUGS, ids=lambda bug: bug.__name__)
+def test_the_harness_sees(bug: Callable[[Cast], Operation]) -> None:
+    """The controls: bugs that only a kill at the right moment shows."""
+    assert through(bug, stride=3, enough=1).bad
 
 
-def test_the_harness_sees_rows_written_before_objects(cast: Cast, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The control: with the order reversed, a kill leaves a version that is ready and has no bytes."""
-    monkeypatch.setattr(placing, "SIDE_BY_SIDE", 1)
-    place = placing.place
+def test_the_harness_sees_every_statement(cast: Cast) -> None:
+    """As many as the driver under Django is asked for: none goes by unseen."""
+    version = register(cast, staged(cast, several()))
+    steps, asked = Steps(0), 0
+    execute = psycopg.Cursor.execute
 
-    def act(version: ModelVersion) -> None:
-        files = list(version.manifest.upload.files.all())
-        with monkeypatch.context() as patched:
-            patched.setattr(placing, "place", lambda files: [])
+    def counted(*args: Any, **kwargs: Any) -> Any:
+        nonlocal asked
+        asked += 1
+        return execute(*args, **kwargs)
+
+    with one_at_a_time(), watched(steps):
+        connection.ensure_connection()
+        with mock.patch.object(psycopg.Cursor, "execute", counted):
             publish(version.pk)
-        place(files)
-
-    with pytest.raises(AssertionError):
-        killed_at_every_step(cast, act)
+    assert steps.kinds["statement"] >= asked > 15
+    assert steps.kinds["commit"] > 4
+    assert steps.kinds["store"] > 10
 
 
 def test_a_killed_worker_is_followed_by_another(cast: Cast, worker: Worker) -> None:

@@ -129,6 +129,9 @@ S3_REGION = setting("S3_REGION", "us-east-1")
 S3_KEY_PREFIX = setting("S3_KEY_PREFIX", "")
 # Parts of uploads are signed with, and checked by the store against, their SHA-256.
 S3_PART_CHECKSUMS = switch("S3_PART_CHECKSUMS", True)
+# How long an answer may take, of three attempts: of the store, and where it works on copies and joins first.
+S3_READ_TIMEOUT_SECONDS = int(setting("S3_READ_TIMEOUT_SECONDS", "10"))
+S3_COPY_TIMEOUT_SECONDS = int(setting("S3_COPY_TIMEOUT_SECONDS", "120"))
 # How long the old copy stays after bytes have moved between hot and cold.
 TIER_GRACE_SECONDS = int(setting("ASSAY_TIER_GRACE_SECONDS", "86400"))
 # How long bytes that nobody needs are kept; uploads that were begun meanwhile rely on it.

@@ -41,6 +41,7 @@ class StoreUnavailable(DomainError):
 
     code = "store-unavailable"
     status = 503
+    retry_after = 5
 
     def __init__(self, details: str) -> None:
         super().__init__("The object store does not answer as it should; try again in a while.")
@@ -144,17 +145,17 @@ def parts_are_checked() -> bool:
 
 
 def _quick() -> S3Client:
-    return _client(settings.S3_ENDPOINT_URL, 15, 3, os.getpid())
+    return _client(settings.S3_ENDPOINT_URL, settings.S3_READ_TIMEOUT_SECONDS, 3, os.getpid())
 
 
 def _patient() -> S3Client:
     """For what the store works on before it answers: copies and joins."""
-    return _client(settings.S3_ENDPOINT_URL, 120, 3, os.getpid())
+    return _client(settings.S3_ENDPOINT_URL, settings.S3_COPY_TIMEOUT_SECONDS, 3, os.getpid())
 
 
 def _public() -> S3Client:
     """Signs addresses for clients; never sends anything itself."""
-    return _client(settings.S3_PUBLIC_ENDPOINT_URL, 15, 1, os.getpid())
+    return _client(settings.S3_PUBLIC_ENDPOINT_URL, settings.S3_READ_TIMEOUT_SECONDS, 1, os.getpid())
 
 
 @contextmanager

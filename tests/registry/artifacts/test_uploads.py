@@ -231,6 +231,7 @@ def test_a_store_that_does_not_answer_is_said_so(cast: Cast, monkeypatch: pytest
     body = {"files": [{"index": 0, "parts": [{"number": 1, "size": 3, "sha256": sha256(b"abc")}]}]}
     answer = post(cast, f"uploads/{upload['id']}/parts", body)
     assert (answer.status_code, answer.json()["code"]) == (503, "store-unavailable")
+    assert answer["Retry-After"] == "5"
     assert "127.0.0.1" not in answer.json()["detail"]
 
 

@@ -1,19 +1,23 @@
-"""Logical paths: what a file in a manifest may be called. The same rules as the client's, and some more."""
+"""Logical paths: what a file in a manifest may be called. The client has the same rules."""
 
 from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from urllib.parse import unquote
 
 from registry.errors import DomainError
 
 MOST_BYTES = 1024
 MOST_PART_BYTES = 255
-ENCODED = re.compile(r"%(?:2e|2f|5c|00|25)", re.IGNORECASE)
-DRIVE = re.compile(r"^[A-Za-z]:")
+LOOKALIKES = frozenset("\\\u2044\u2215\u2216\u29f5\u29f8\u29f9")
+DRIVE = re.compile(r"[a-z]:|[a-z][a-z0-9+.-]*:/", re.IGNORECASE)
+ESCAPED = re.compile(r"%u[0-9a-f]{4}", re.IGNORECASE)
+# What Windows opens in the place of a file, whatever the folder and the extension.
+DEVICE = re.compile(r"(?:con|prn|aux|nul|conin\$|conout\$|com[1-9]|lpt[1-9])\s*(?:[.:]|$)", re.IGNORECASE)
 # Control, format (zero-width, bidirectional), surrogate, private and unassigned characters; line separators.
-UNSEEN = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
+UNSEEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 
 
 class PathRefused(DomainError):
@@ -25,34 +29,40 @@ class PathRefused(DomainError):
 
 def check_path(path: str, *, field: str | None = None) -> str:
     """The path in NFC. Raises PathRefused, naming the rule."""
-    shown = repr(path[:200])
-
-    def refuse(rule: str) -> PathRefused:
-        return PathRefused(f"{shown}: {rule}", field=field)
-
     normal = unicodedata.normalize("NFC", path)
-    if any(unicodedata.category(character) in UNSEEN for character in normal):
-        raise refuse("a path may hold no control, invisible or unassigned character.")
-    if not normal or len(normal.encode()) > MOST_BYTES:
-        raise refuse(f"a path has 1 to {MOST_BYTES} bytes.")
-    if "\\" in normal or DRIVE.match(normal):
-        raise refuse("a path may hold no backslash or drive letter; folders are separated by `/`.")
-    if ENCODED.search(normal):
-        raise refuse("a path may hold no percent-encoded dot, slash, backslash, percent sign or NUL.")
-    parts = normal.split("/")
-    if any(part in ("", ".", "..") for part in parts):
-        raise refuse("a path is relative and has no empty, `.` or `..` part.")
-    if any(part != part.strip() or part.endswith(".") for part in parts):
-        raise refuse("a part of a path neither begins nor ends with a space, nor ends with a dot.")
-    # Full-width and other compatibility forms of the characters above.
-    folded = unicodedata.normalize("NFKC", normal)
-    if folded != normal and (set(folded) & {"\\"} or folded.count("/") != normal.count("/")):
-        raise refuse("a path may hold no character that another program reads as a slash.")
-    if folded != normal and any(part in (".", "..") for part in folded.split("/")):
-        raise refuse("a path may hold no character that another program reads as a dot.")
-    if any(len(part.encode()) > MOST_PART_BYTES for part in parts):
-        raise refuse(f"a part of a path has at most {MOST_PART_BYTES} bytes.")
+    for rule in _broken_rules(normal):
+        raise PathRefused(f"{path[:200]!r}: {rule}", field=field)
     return normal
+
+
+def _broken_rules(normal: str) -> Iterator[str]:
+    """The rules that a path breaks, as it stands or as a program reads it that decodes or folds characters."""
+    decoded = unquote(normal, errors="replace")
+    folded = unicodedata.normalize("NFKC", decoded)
+    parts = normal.split("/")
+    if any(unicodedata.category(character) in UNSEEN for character in normal + decoded):
+        yield "a path may hold no control, invisible or unassigned character."
+        return  # what is no text has no length in bytes either
+    if not normal or len(normal.encode()) > MOST_BYTES:
+        yield f"a path has 1 to {MOST_BYTES} bytes."
+    if (
+        not LOOKALIKES.isdisjoint(normal + decoded)
+        or "\\" in folded
+        or folded.count("/") != normal.count("/")
+    ):
+        yield "folders are separated by `/`: a path may hold no backslash, and nothing that is read as a slash."
+    if DRIVE.match(normal) or DRIVE.match(folded):
+        yield "a path begins with no drive letter and no scheme."
+    if ESCAPED.search(normal) or (decoded != normal and not {"%", "\ufffd"}.isdisjoint(decoded)):
+        yield "a path may hold no percent-encoding of a percent sign or of what is no text."
+    if any(not part.partition(";")[0].strip(" .") for part in folded.split("/")):
+        yield "a path is relative and has no empty, `.` or `..` part, in no encoding."
+    if any(part != part.strip() or part.endswith(".") for part in parts):
+        yield "a part of a path neither begins nor ends with a space, nor ends with a dot."
+    if any(DEVICE.match(part.strip()) for part in folded.split("/")):
+        yield "CON, PRN, AUX, NUL, COM1 and the like are devices on Windows: no part of a path is called so."
+    if any(len(part.encode()) > MOST_PART_BYTES for part in parts):
+        yield f"a part of a path has at most {MOST_PART_BYTES} bytes."
 
 
 def check_collisions(paths: Iterable[str]) -> None:

@@ -98,7 +98,12 @@ class Copying:
     def write(self, target: Bucket, key: str, size: int, sha256: str, *, overwrite: bool) -> None:
         """Make the pieces an object."""
         parts = [piece.result() for piece in self._pieces]
-        self._target.join(self._key, self._upload_id, parts, only_new=not overwrite)
+        try:
+            self._target.join(self._key, self._upload_id, parts, only_new=not overwrite)
+        except storage.UploadMissing:
+            pass  # joined, and the answer was lost: whoever holds the lock looks at what is there now
+        except (storage.StoreRefused, storage.ObjectMissing) as error:
+            raise storage.StoreUnavailable(f"the store does not join what it copied: {error}") from error
         self._joined = True
 
     def __exit__(self, *_: object) -> None:

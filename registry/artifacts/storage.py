@@ -6,7 +6,7 @@ import base64
 import functools
 import os
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -15,6 +15,7 @@ from urllib.parse import quote
 import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
+from botocore.parsers import ResponseParserError
 from django.conf import settings
 
 from registry.errors import DomainError
@@ -62,6 +63,11 @@ class UploadMissing(Exception):
 
 class StoreRefused(Exception):
     """The store will not take this request, however often it is repeated."""
+
+
+MEANS: dict[type[Exception], set[str]] = {
+    ObjectMissing: MISSING, ObjectChanged: CHANGED, UploadMissing: {"NoSuchUpload"}, StoreRefused: REFUSED
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -159,23 +165,19 @@ def _public() -> S3Client:
 
 
 @contextmanager
-def told() -> Iterator[None]:
-    """Turn the store's errors into the five above."""
+def told(*known: type[Exception]) -> Iterator[None]:
+    """Turn the store's errors into those of `MEANS` that the caller is ready for; all else is StoreUnavailable."""
     try:
         yield
     except ClientError as error:
         code = str(error.response.get("Error", {}).get("Code", ""))
-        if code in MISSING:
-            raise ObjectMissing(code) from error
-        if code in CHANGED:
-            raise ObjectChanged(code) from error
-        if code == "NoSuchUpload":
-            raise UploadMissing(code) from error
-        if code in REFUSED:
-            raise StoreRefused(f"{code}: {error.response.get('Error', {}).get('Message', '')}") from error
-        raise StoreUnavailable(f"the object store answered {code}") from error
-    except BotoCoreError as error:
-        raise StoreUnavailable(f"the object store does not answer: {error}") from error
+        message = f"{code}: {error.response.get('Error', {}).get('Message', '')}"
+        for kind in known:
+            if code in MEANS[kind]:
+                raise kind(message) from error
+        raise StoreUnavailable(f"the object store answered {message}") from error
+    except (BotoCoreError, ResponseParserError, ValueError) as error:
+        raise StoreUnavailable(f"the object store does not answer as it should: {error}") from error
 
 
 def base64_of(sha256: str) -> str:
@@ -192,7 +194,7 @@ class Bucket:
     def head(self, key: str) -> Found | None:
         """What lies under the key; None for nothing."""
         try:
-            with told():
+            with told(ObjectMissing):
                 answer = _quick().head_object(Bucket=self.name, Key=key)
         except ObjectMissing:
             return None
@@ -216,15 +218,14 @@ class Bucket:
             more["Range"] = f"bytes={start}-{'' if end is None else end}"
         if if_match:
             more["IfMatch"] = if_match
-        with told():
+        with told(ObjectMissing, ObjectChanged):
             answer = _quick().get_object(Bucket=self.name, Key=key, **more)
         return answer["Body"], Found(answer["ContentLength"], answer["ETag"])
 
     def put(self, key: str, body: bytes, sha256: str, *, only_new: bool = False) -> None:
-        """Write a small object; the store refuses it when the digest is another. Raises ObjectChanged when it
-        is there and `only_new`."""
+        """Write a small object, whose digest the store checks. Raises ObjectChanged when `only_new` and there."""
         more: dict[str, Any] = {"IfNoneMatch": "*"} if only_new else {}
-        with told():
+        with told(ObjectChanged):
             _quick().put_object(
                 Bucket=self.name, Key=key, Body=body, ChecksumSHA256=base64_of(sha256), **more
             )
@@ -275,7 +276,7 @@ class Bucket:
         return url, headers
 
     def put_part(self, key: str, upload_id: str, number: int, body: bytes, sha256: str) -> Part:
-        """Send one part ourselves. Raises UploadMissing, StoreRefused."""
+        """Send one part ourselves."""
         more: dict[str, Any] = {"ChecksumSHA256": base64_of(sha256)} if settings.S3_PART_CHECKSUMS else {}
         with told():
             answer = _quick().upload_part(
@@ -285,10 +286,9 @@ class Bucket:
 
     def parts(self, key: str, upload_id: str) -> list[Part]:
         """What has arrived. Raises UploadMissing."""
-        with told():
-            pages = (
-                _quick().get_paginator("list_parts").paginate(Bucket=self.name, Key=key, UploadId=upload_id)
-            )
+        with told(UploadMissing, ObjectMissing):
+            listing = _quick().get_paginator("list_parts")
+            pages = listing.paginate(Bucket=self.name, Key=key, UploadId=upload_id)
             return [
                 Part(item["PartNumber"], item["ETag"], "", item["Size"])
                 for page in pages
@@ -296,7 +296,7 @@ class Bucket:
             ]
 
     def join(self, key: str, upload_id: str, parts: Iterable[Part], *, only_new: bool = False) -> None:
-        """Complete a multipart upload. Raises UploadMissing, StoreRefused, ObjectChanged."""
+        """Complete a multipart upload. Raises ObjectMissing, ObjectChanged, UploadMissing, StoreRefused."""
         listed: list[Any] = [
             {
                 "PartNumber": part.number,
@@ -306,18 +306,16 @@ class Bucket:
             for part in parts
         ]
         more: dict[str, Any] = {"IfNoneMatch": "*"} if only_new else {}
-        with told():
+        with told(ObjectMissing, ObjectChanged, UploadMissing, StoreRefused):
             _patient().complete_multipart_upload(
                 Bucket=self.name, Key=key, UploadId=upload_id, MultipartUpload={"Parts": listed}, **more
             )
 
     def abort(self, key: str, upload_id: str) -> None:
         """Give a multipart upload up; one that is gone is fine."""
-        try:
-            with told():
-                _quick().abort_multipart_upload(Bucket=self.name, Key=key, UploadId=upload_id)
-        except (UploadMissing, ObjectMissing):
-            pass
+        gone = (UploadMissing, ObjectMissing)
+        with suppress(*gone), told(*gone):
+            _quick().abort_multipart_upload(Bucket=self.name, Key=key, UploadId=upload_id)
 
     def pending(self, prefix: str) -> Iterator[Pending]:
         """The multipart uploads below a prefix that nobody has completed."""
@@ -332,7 +330,7 @@ class Bucket:
     def copy_whole(self, key: str, source: tuple[Bucket, str], *, if_match: str, overwrite: bool) -> None:
         """Copy an object of at most 5 GiB. Raises ObjectMissing, ObjectChanged (source, or there already)."""
         more: dict[str, Any] = {} if overwrite else {"IfNoneMatch": "*"}
-        with told():
+        with told(ObjectMissing, ObjectChanged):
             _patient().copy_object(
                 Bucket=self.name,
                 Key=key,
@@ -352,7 +350,7 @@ class Bucket:
         if_match: str,
     ) -> Part:
         """Copy the bytes of `window` (first, last) as one part. Raises ObjectMissing, ObjectChanged."""
-        with told():
+        with told(ObjectMissing, ObjectChanged):
             answer = _patient().upload_part_copy(
                 Bucket=self.name,
                 Key=key,

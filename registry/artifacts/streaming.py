@@ -42,8 +42,7 @@ def receive(upload: Upload, file: UploadFile, body: Readable, length: int | None
     # An upload of its own: parts that a client sends directly have other sizes.
     own = bucket.begin(file.staging_key, checked=storage.parts_are_checked())
     try:
-        parts = _send(file, own, body)
-        bucket.join(file.staging_key, own, parts)
+        _join(file, own, _send(file, own, body))
     except BaseException:
         _give_up(file.staging_key, own)
         raise
@@ -80,6 +79,19 @@ def _send(file: UploadFile, own: str, body: Readable) -> list[Part]:
             f"{file.path} arrived with sha256 {whole.hexdigest()}; {file.sha256} was announced."
         )
     return parts
+
+
+def _join(file: UploadFile, own: str, parts: list[Part]) -> None:
+    bucket = storage.hot()
+    try:
+        bucket.join(file.staging_key, own, parts)
+    except storage.UploadMissing as error:
+        # Joined, and the answer was lost.
+        found = bucket.head(file.staging_key)
+        if found is None or found.size != file.size:
+            raise storage.StoreUnavailable(f"what was sent of {file.path} is gone") from error
+    except (storage.StoreRefused, storage.ObjectMissing) as error:
+        raise storage.StoreUnavailable(f"the store does not join what it was sent: {error}") from error
 
 
 def _fill(body: Readable, size: int) -> bytes:

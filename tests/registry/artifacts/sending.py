@@ -56,8 +56,8 @@ def sign(client: APIClient, upload: dict[str, Any], index: int, parts: list[byte
     return list(answer.json()["urls"])
 
 
-def put(url: dict[str, Any], part: bytes) -> httpx.Response:
-    return httpx.put(url["url"], content=part, headers=url["headers"], timeout=30)
+def put(url: dict[str, Any], part: bytes, timeout: float = 30) -> httpx.Response:
+    return httpx.put(url["url"], content=part, headers=url["headers"], timeout=timeout)
 
 
 def send(cast: Cast, files: dict[str, bytes], by: str = "ben") -> Upload:

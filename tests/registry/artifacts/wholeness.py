@@ -69,13 +69,18 @@ def wrong_in(namespace: Namespace) -> list[str]:
     return [f"{version.reference}: {said}" for version in versions for said in wrong_with(version)]
 
 
+def reap_now() -> None:
+    """Remove what nobody owns, as though it had lain about for days."""
+    with mock.patch.object(reap, "STRAY_AFTER", timedelta(days=-1)):
+        reap.reap_strays()
+
+
 def dangling() -> list[str]:
     """Content objects that no row knows, and parts that nobody will complete, in this corner of the buckets.
 
     What reaping removes is removed first, as though its time had come.
     """
-    with mock.patch.object(reap, "STRAY_AFTER", timedelta(days=-1)):
-        reap.reap_strays()
+    reap_now()
     bucket, prefix = storage.hot(), f"{settings.S3_KEY_PREFIX}cas/"
     keys = {key for key, _ in bucket.keys(prefix)}
     rows = Blob.objects.exclude(state=Blob.State.GONE).filter(pk__in=[key.rpartition("/")[2] for key in keys])

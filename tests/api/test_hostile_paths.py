@@ -11,7 +11,7 @@ from urllib.parse import quote, urlsplit
 
 import pytest
 
-from registry.models import Alias, RegisteredModel, UploadFile
+from registry.models import Alias, Attachment, RegisteredModel, UploadFile
 from registry.models.people import Namespace
 from tests.cast import Cast, make_cast
 from tests.conftest import Live
@@ -49,6 +49,34 @@ def test_none_is_announced(cast: Cast) -> None:
     stored = UploadFile.objects.filter(upload__namespace=cast.namespace).values_list("path", flat=True)
     assert {path: escapes(path) for path in stored if escapes(path)} == {}
     assert answers[422] >= 600
+
+
+def test_none_is_an_attachments_name(cast: Cast) -> None:
+    version = publish_all(cast, staged(cast, {"model.bin": b"x"}))
+    client = cast.client("ben")
+    client.raise_request_exception = False
+    base = f"/api/v1/namespaces/{cast.namespace.name}/models/scorer/versions/{version.number}/attachments"
+    for form in FORMS[::3]:
+        name = quote(form.encode("utf-8", "surrogatepass"), safe="")
+        path = f"{base}?kind=supplier_report&name={name}"
+        answer = client.generic("POST", path, ascii(form), "application/pdf")
+        assert answer.status_code in (201, 422), (form, answer.content)
+    names = set(Attachment.objects.filter(version=version).values_list("name", flat=True))
+    assert {name: escapes(name) for name in names if escapes(name) or "/" in name} == {}
+    assert len(names) < 20
+
+
+def test_none_is_where_addresses_begin(cast: Cast) -> None:
+    version = publish_all(cast, staged(cast, {"model.bin": b"x"}))
+    client = cast.client("ben")
+    client.raise_request_exception = False
+    base = f"/api/v1/namespaces/{cast.namespace.name}/models/scorer/versions/{version.number}/artifacts"
+    for form in FORMS[::3]:
+        name = quote(form.encode("utf-8", "surrogatepass"), safe="")
+        answer = client.get(f"{base}?with=url&from={name}")
+        assert answer.status_code in (200, 404, 422), (form, answer.content)
+        if answer.status_code == 200:
+            assert {file["path"] for file in answer.json()["files"]} <= {"model.bin"}, form
 
 
 @pytest.mark.parametrize("field", ["model", "namespace", "alias"])

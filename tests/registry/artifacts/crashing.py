@@ -16,14 +16,14 @@ from unittest import mock
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from registry.actions.uploads import create_upload
-from registry.artifacts import content, hashing, packs, placing, publish, scrub, storage
-from registry.artifacts.manifests import Entry
+from lifecycle.actions.deletion import delete_version
+from registry.artifacts import content, hashing, placing, publish, scrub, storage
 from registry.journal import record
-from registry.models import ModelVersion
+from registry.models import Event, ModelVersion
 from registry.tasks import artifacts as tasks
 from tests.cast import Cast, make_cast
 from tests.figures import print_campaign
+from tests.registry.artifacts.corner import collect, delete, kinds, own_corner, packed
 from tests.registry.artifacts.crash import MOST, dies_at
 from tests.registry.artifacts.sending import (
     again,
@@ -34,8 +34,9 @@ from tests.registry.artifacts.sending import (
     register,
     sha256,
     staged,
+    stored,
 )
-from tests.registry.artifacts.wholeness import dangling, own_corner, wrong_in, wrong_with
+from tests.registry.artifacts.wholeness import dangling, wrong_in, wrong_with
 
 MIB = storage.MIB
 
@@ -144,13 +145,13 @@ def sweep(version: ModelVersion) -> None:
 
 
 def publishing(
-    cast: Cast, files: Callable[[], dict[str, bytes]], floor: int, *, packed: bool = False
+    cast: Cast, files: Callable[[], dict[str, bytes]], floor: int, *, in_packs: bool = False
 ) -> Operation:
     """Publish versions of such files."""
 
     def prepare() -> Case:
         contents = files()
-        upload = staged_packed(cast, contents) if packed else staged(cast, contents)
+        upload = (packed if in_packs else staged)(cast, contents)
         return Case(register(cast, upload), list(contents.values()))
 
     def done(case: Case) -> list[str]:
@@ -160,23 +161,6 @@ def publishing(
     return Operation(
         floor, prepare, lambda case: publish.publish(case.version.pk), lambda c: sweep(c.version), done
     )
-
-
-def staged_packed(cast: Cast, files: dict[str, bytes]) -> Any:
-    """An upload whose small files lie in the staging area in packs."""
-    entries = [Entry(path, len(content), sha256(content)) for path, content in files.items()]
-    upload = create_upload(namespace=cast.namespace, files=entries, by=cast.principal("ben"), packed=True)
-    rows = list(upload.files.order_by("index"))
-    carriers = [row for row in rows if packs.is_pack(row)]
-    for row in rows:
-        if row.pack_id is None and not packs.is_pack(row):
-            storage.hot().put(row.staging_key, files[row.path], row.sha256)
-    for carrier in carriers:
-        inside = sorted((row for row in rows if row.pack_id == carrier.pk), key=lambda row: row.offset or 0)
-        content = b"".join(files[row.path] for row in inside)
-        storage.hot().put(carrier.staging_key, content, sha256(content))
-    upload.files.filter(status="wanted").update(status="received")
-    return upload
 
 
 @contextmanager
@@ -246,14 +230,76 @@ def one_file() -> dict[str, bytes]:
     return {"model.bin": os.urandom(3000)}
 
 
+def one_large() -> dict[str, bytes]:
+    return {"large.bin": os.urandom(6 * MIB)}
+
+
 def several() -> dict[str, bytes]:
     return {"model.bin": os.urandom(3000), "conf.json": os.urandom(30), "vocab.txt": os.urandom(300)}
+
+
+# ---- delete and collect
+
+
+def deleting(cast: Cast) -> Operation:
+    """A version is deleted; whoever asked for it asks again."""
+
+    def delete(case: Case) -> None:
+        delete_version(version=case.version, reason="not needed", by=cast.principal("eve"))
+
+    def done(case: Case) -> list[str]:
+        version = again(case.version)
+        wrong = [] if version.status == "deleted" else [f"it is {version.status}"]
+        return wrong + ([] if version.manifest.released_at else ["its manifest is not released"])
+
+    return Operation(20, lambda: Case(publish_all(cast, staged(cast, one_file()))), delete, delete, done)
+
+
+def collecting(cast: Cast) -> Operation:
+    """Bytes that were condemned are removed; others that were deleted, or are of an attempt that was cut short,
+    are condemned or removed in the same run. What a living version shares with them stays."""
+
+    def prepare() -> Case:
+        old, new, shared, stray = (os.urandom(500) for _ in range(4))
+        living = publish_all(cast, staged(cast, {"shared": shared}))
+        delete(cast, publish_all(cast, staged(cast, {"old": old, "shared": shared})))
+        collect()
+        delete(cast, publish_all(cast, staged(cast, {"new": new, "shared": shared})))
+        storage.hot().put(storage.content_key(sha256(stray)), stray, sha256(stray))
+        return Case(living, [old, new, shared, stray])
+
+    def recover(_: Case) -> None:
+        collect()
+        collect()
+
+    def done(case: Case) -> list[str]:
+        old, new, shared, stray = case.contents
+        found = {"old": kinds(old), "new": kinds(new), "shared": kinds(shared)}
+        due = {"old": ("gone", False, False), "new": ("gone", False, False), "shared": ("live", True, False)}
+        wrong = [f"{name} is {found[name]}" for name in due if found[name] != due[name]]
+        wrong += ["what was cut short is still there"] if stored(stray) else []
+        told = [("garbage.condemned", old), ("garbage.condemned", new), ("garbage.collected", old)]
+        told += [("garbage.collected", new)]
+        for name, each in told:
+            count = Event.objects.filter(type=name, after__contains={"sha256": [sha256(each)]}).count()
+            wrong += [f"{name} was told {count} times"] if count != 1 else []
+        # What no row stood for is gone with nobody to tell of it, when the worker dies before it could.
+        swept = Event.objects.filter(
+            type="garbage.swept", after__contains={"sha256": [sha256(stray)]}
+        ).count()
+        wrong += [f"garbage.swept was told {swept} times"] if swept > 1 else []
+        return wrong
+
+    return Operation(38, prepare, lambda _: tasks.collect_garbage(), recover, done)
 
 
 OPERATIONS: dict[str, Callable[[Cast], Operation]] = {
     "publish, one file": lambda cast: publishing(cast, one_file, 30),
     "publish, several": lambda cast: publishing(cast, several, 54),
-    "publish, in a pack": lambda cast: publishing(cast, several, 32, packed=True),
+    "publish, in a pack": lambda cast: publishing(cast, several, 32, in_packs=True),
+    "publish, in pieces": lambda cast: publishing(cast, one_large, 42),
+    "delete": deleting,
+    "collect": collecting,
     "scrub": finding_damage,
     "heal": healing,
 }

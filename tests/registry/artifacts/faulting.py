@@ -28,6 +28,7 @@ from tests.cast import make_cast
 from tests.conftest import Live
 from tests.faults import Fault, FaultProxy
 from tests.figures import print_campaign
+from tests.registry.artifacts.corner import own_corner
 from tests.registry.artifacts.incoming import (
     Beginning,
     Completing,
@@ -50,7 +51,6 @@ from tests.registry.artifacts.kept import (
     Scrubbing,
 )
 from tests.registry.artifacts.operations import READ_TIMEOUT, Operation, World
-from tests.registry.artifacts.wholeness import own_corner
 
 COPY_TIMEOUT = 2
 # What one request may take: three attempts, the pauses between them, and what the machine takes.

@@ -3,27 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-import secrets
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import timedelta
 from unittest import mock
 
 from django.conf import settings
-from django.test import override_settings
 
 from registry.artifacts import download, reap, storage
 from registry.models import Artifact, Blob, Event, ModelVersion, Namespace
 
 ONCE = ("version.ready", "version.failed", "version.deleted")
-
-
-@contextmanager
-def own_corner() -> Iterator[None]:
-    """A corner of the buckets in which nobody else writes, so that its keys can be counted."""
-    with override_settings(S3_KEY_PREFIX=f"{settings.S3_KEY_PREFIX}{secrets.token_hex(4)}/"):
-        yield
 
 
 def downloaded(version: ModelVersion, path: str) -> bytes:

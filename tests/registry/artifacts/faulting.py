@@ -38,12 +38,14 @@ from tests.registry.artifacts.incoming import (
     Streaming,
 )
 from tests.registry.artifacts.kept import (
+    Collecting,
     Copying,
     Downloading,
     InPieces,
     Joining,
     Listing,
     Looking,
+    LookingForStrays,
     Placing,
     Pulling,
     Reading,
@@ -71,6 +73,8 @@ OPERATIONS: tuple[type[Operation], ...] = (
     Scrubbing,
     Reaping,
     Listing,
+    Collecting,
+    LookingForStrays,
     Pulling,
     Downloading,
 )
@@ -81,7 +85,12 @@ def impatient() -> Iterator[None]:
     """Timeouts and pauses for tests, on both sides."""
     with ExitStack() as stack:
         # What was refused is asserted on; the log would be full of it.
-        for name in ("django.request", "registry.tasks.artifacts", "urllib3.connectionpool"):
+        for name in (
+            "django.request",
+            "registry.tasks.artifacts",
+            "urllib3.connection",
+            "urllib3.connectionpool",
+        ):
             stack.enter_context(mock.patch.object(logging.getLogger(name), "disabled", True))
         stack.enter_context(mock.patch.object(hashing, "ATTEMPTS", 2))
         stack.enter_context(mock.patch.object(client_store, "ATTEMPTS", 3))

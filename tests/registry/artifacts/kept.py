@@ -9,9 +9,10 @@ from assay.errors import AssayError
 from registry.artifacts import reap, scrub, storage
 from registry.models import Upload
 from registry.tasks import artifacts as tasks
+from tests.registry.artifacts.corner import collect, delete, kinds
 from tests.registry.artifacts.crashing import one_at_a_time
 from tests.registry.artifacts.operations import Operation, judged
-from tests.registry.artifacts.sending import again, publish_all, register, sha256
+from tests.registry.artifacts.sending import again, publish_all, register, sha256, staged
 from tests.registry.artifacts.wholeness import reap_now, wrong_with
 
 # ---- in the worker
@@ -127,6 +128,34 @@ class Listing(Reaping):
 
 
 # ---- on the way out
+
+
+class Collecting(Operation):
+    """Bytes that nobody needs are removed; others, of a version that lives, lie beside them."""
+
+    requests = "delete"
+
+    def prepare(self) -> None:
+        self.living = publish_all(self.cast, staged(self.cast, {"other.bin": os.urandom(300)}))
+        delete(self.cast, publish_all(self.cast, self.upload()))
+        collect()
+
+    def act(self) -> list[str]:
+        tasks.collect_garbage()
+        return []
+
+    def recover(self) -> list[str]:
+        collect()
+        collect()
+        found = kinds(self.content)
+        wrong = [] if found == ("gone", False, False) else [f"what nobody needs is {found}"]
+        return wrong + wrong_with(again(self.living))
+
+
+class LookingForStrays(Collecting):
+    """The same, where the listing fails."""
+
+    requests = "list"
 
 
 class Pulling(Operation):

@@ -140,6 +140,9 @@ def test_one_worker_at_a_time(cast: Cast, monkeypatch: pytest.MonkeyPatch) -> No
     sent: list[str] = []
     monkeypatch.setattr(scan_version, "delay", lambda *, version_id: sent.append(version_id))
     monkeypatch.setattr("registry.tasks.artifacts.LOST_AFTER", timedelta(0))
+    monkeypatch.setattr(
+        "registry.tasks.artifacts.MOST_SWEPT", 100_000
+    )  # other tests leave versions unscanned
     sweep_scans()
     assert str(version.pk) not in sent
     rows.update(claimed_at=timezone.now() - timedelta(minutes=10))

@@ -78,6 +78,7 @@ def start(*, worker: str, runs_tests: bool) -> None:
         if not worker:
             del os.environ[name]  # a developer's own addresses are not for tests
     os.environ.pop("ASSAY_SETTINGS", None)
+    os.environ["ASSAY_CACHE"] = "off"  # a developer's own cache takes no part in tests
     if worker:
         run = Run(Path(os.environ[RUN]))
     else:

@@ -17,8 +17,8 @@ from registry.artifacts.uploads import EMPTY
 from registry.models import Blob, Tier
 
 # S3 copies at most 5 GiB in one request; well below that, pieces side by side are faster and never time out.
-COPIED_WHOLE = 64 * MIB
-PIECE = 64 * MIB
+COPIED_WHOLE = 256 * MIB
+PIECE = 256 * MIB
 MOST_PIECES = 9_000
 SIDE_BY_SIDE = 4
 

@@ -14,7 +14,6 @@ from registry.artifacts.storage import MIB, Bucket, Found, StoreUnavailable, tol
 
 RANGE = 16 * MIB
 SIDE_BY_SIDE = 3
-BLOCK = MIB
 ATTEMPTS = 4
 
 
@@ -85,18 +84,11 @@ def _range(bucket: Bucket, key: str, window: tuple[int, int], etag: str) -> byte
     def fetch() -> bytes:
         length = window[1] - window[0] + 1
         body, _ = bucket.get(key, start=window[0], end=window[1], if_match=etag)
-        chunk = bytearray()
-        try:
-            with told():
-                while block := body.read(BLOCK):
-                    chunk += block
-                    if len(chunk) > length:
-                        break
-        finally:
-            body.close()
+        with closing(body), told():
+            chunk: bytes = body.read(length + 1)
         if len(chunk) != length:
             raise StoreUnavailable(f"the store sent {len(chunk)} of {length} bytes of {key}")
-        return bytes(chunk)
+        return chunk
 
     return again(fetch)
 

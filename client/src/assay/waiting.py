@@ -9,7 +9,7 @@ from typing import TypeVar
 from assay.answers import Promotion, Version
 from assay.errors import TimedOut
 
-FIRST_PAUSE, LONGEST_PAUSE = 0.1, 2.0
+FIRST_PAUSE, LONGEST_PAUSE = 0.1, 1.0
 
 State = TypeVar("State", Version, Promotion)
 
@@ -23,6 +23,6 @@ def wait_while(
         if time.monotonic() > end:
             raise TimedOut(f"Still {now} after {timeout:g} seconds: ask again later.", state)
         time.sleep(pause)
-        pause = min(pause * 1.5, LONGEST_PAUSE)
+        pause = min(pause * 1.2, LONGEST_PAUSE)
         state = read()
     return state

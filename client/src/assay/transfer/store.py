@@ -66,6 +66,11 @@ class Store:
         self._abandoned = threading.Event()
         self._lines = Lines(timeout)
 
+    @property
+    def abandoned(self) -> bool:
+        """Whether nobody waits for what is under way any more."""
+        return self._abandoned.is_set()
+
     def abandon(self) -> None:
         """End requests under way within a block, so that an interrupt does not wait for whole parts."""
         self._abandoned.set()

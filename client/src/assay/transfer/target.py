@@ -24,6 +24,9 @@ from assay.transfer.store import Address, Store
 
 RANGE = 16 * 2**20
 BLOCK = 2**20
+# Ranges that may be fetched before those in front of them are hashed. Hashing is done by one, so whoever fetches
+# further ahead only takes its processor from it.
+AHEAD = 4
 
 
 class Target:
@@ -49,6 +52,7 @@ class Target:
         self._temporary = self._final.with_name(f".{self._final.name[:100]}.{entry['sha256'][:12]}.part")
         self._record = self._temporary.with_suffix(".ranges")
         self._lock = threading.Lock()
+        self._hashed_more = threading.Condition(self._lock)
         self._file: int | None = None
         self._starts = list(range(0, entry["size"], RANGE)) or [0]
         self._arrived: set[int] = set()
@@ -121,6 +125,7 @@ class Target:
     def _fetch(self, start: int) -> None:
         size = self.entry["size"]
         file = self._opened()
+        self._wait_for_hashing(start)
         if size:
             self._store.get(
                 self._address,
@@ -138,6 +143,12 @@ class Target:
             self._arrived.add(start)
             self._counted += self._length(start)
         self._advance(file)
+
+    def _wait_for_hashing(self, start: int) -> None:
+        """Not too far ahead. The first range that has not arrived never waits, so it is always being fetched."""
+        with self._hashed_more:
+            while start - self._hashed > AHEAD * RANGE and not self._store.abandoned:
+                self._hashed_more.wait(timeout=1.0)
 
     def _length(self, start: int) -> int:
         return min(RANGE, self.entry["size"] - start)
@@ -158,8 +169,9 @@ class Target:
                 if end == self.entry["size"]:
                     self._finish(file)
             finally:
-                with self._lock:
+                with self._hashed_more:
                     self._hashing = False
+                    self._hashed_more.notify_all()
 
     def _hash_to(self, file: int, end: int) -> None:
         while self._hashed < end:

@@ -8,11 +8,11 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from typing import Any
 
-from assay.answers import Upload, UploadedFile
 from assay.digest import LocalFile
 from assay.errors import DigestMismatch, Refusal, StoreUnreachable
 from assay.http import Connection
 from assay.references import API, namespace_path
+from assay.transfer.announced import Upload, UploadedFile
 from assay.transfer.hashing import (
     HashedFile,
     Hashing,
@@ -30,8 +30,8 @@ from assay.transfer.store import WORKERS, Address, Store
 
 # A larger file is hashed while it is sent, unless the namespace holds bytes of its size.
 HASHED_FIRST = 64 * 2**20
-URLS_A_CALL = 200
-HASHED_A_CALL = 8
+# The first call for addresses is for few parts, so that the line does not wait for hashing; each next for more.
+FIRST_URLS, MOST_URLS = 4, 200
 FILES_A_COMPLETE = 100
 # The upload was gone on with by somebody else, or the store has lost what was sent: begin again.
 OVERTAKEN = frozenset({"upload-closed", "file-received", "parts-lost"})
@@ -41,14 +41,15 @@ OVERTAKEN = frozenset({"upload-closed", "file-received", "parts-lost"})
 class Item:
     """What is sent as one object: a file, or a pack of small ones.
 
-    `arrived` are parts the store has, with their digests where those are not known otherwise; `hashing` is for a
-    file that is hashed while it is sent.
+    `digests` are those of its parts; without, they are computed while it is sent. `arrived` are parts the store
+    has, with their digests where those are not known otherwise; `hashing` is for a file that is hashed whole
+    while it is sent.
     """
 
     index: int
     size: int
     segments: tuple[Segment, ...]
-    digests: tuple[str, ...] = ()
+    digests: tuple[str, ...] | None = None
     arrived: Mapping[int, str] = field(default_factory=dict)
     hashing: Hashing | None = None
 
@@ -156,8 +157,7 @@ def wanted(upload: Upload, files: Sequence[SeenFile]) -> Iterator[Item]:
         if pack["status"] == "wanted":
             inside = sorted(packed[pack["index"]], key=lambda place: place[0])
             segments = tuple(Segment(file, 0, file.size) for _, file in inside)
-            digests = tuple(digest(part) for part in cut(segments, part_size))
-            yield Item(pack["index"], pack["size"], segments, digests, dict.fromkeys(pack["parts"], ""))
+            yield Item(pack["index"], pack["size"], segments, None, dict.fromkeys(pack["parts"], ""))
 
 
 def _item(entry: UploadedFile, file: SeenFile, part_size: int) -> Item:
@@ -167,12 +167,17 @@ def _item(entry: UploadedFile, file: SeenFile, part_size: int) -> Item:
         return Item(entry["index"], file.size, segments, part_digests(file, part_size), arrived)
     digests = entry.get("digests", {})
     arrived = {number: digests.get(str(number), "") for number in entry["parts"]}
-    return Item(entry["index"], file.size, segments, (), arrived, Hashing(file, part_size))
+    return Item(entry["index"], file.size, segments, None, arrived, Hashing(file, part_size))
 
 
 def plan(item: Item, part_size: int) -> Iterator[Part]:
     """The parts of an item, in order; of one that is hashed meanwhile, each as soon as it is hashed."""
-    digests = item.hashing.parts() if item.hashing else iter(item.digests)
+    if item.hashing:
+        digests = item.hashing.parts()
+    elif item.digests is None:
+        digests = (digest(part) for part in cut(item.segments, part_size))
+    else:
+        digests = iter(item.digests)
     for number, segments in enumerate(cut(item.segments, part_size), start=1):
         sha256 = next(digests)
         size = sum(segment.length for segment in segments)
@@ -238,10 +243,10 @@ class _Sender:
             pool.shutdown(cancel_futures=True)
 
     def _batches(self) -> Iterator[list[Part]]:
-        """The parts to send. What is hashed meanwhile comes in small batches: the line waits for none."""
+        """The parts to send, as soon as they are hashed: few at first, then more and more."""
         batch: list[Part] = []
+        most = FIRST_URLS
         for item in self._items.values():
-            most = HASHED_A_CALL if item.hashing else URLS_A_CALL
             for part in plan(item, self._part_size):
                 if part.there:
                     self._count(part)
@@ -251,7 +256,7 @@ class _Sender:
                 batch.append(part)
                 if len(batch) >= most:
                     yield batch
-                    batch = []
+                    batch, most = [], min(2 * most, MOST_URLS)
         if batch:
             yield batch
 

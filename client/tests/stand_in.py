@@ -259,7 +259,8 @@ def _resolve(self: StandIn, asked: Asked) -> Answer:
 
 def _manifest(self: StandIn, asked: Asked) -> Answer:
     if asked.query.get("with") == ["url"]:
-        paths = sorted(path for path in self.contents if path >= asked.query["from"][0])
+        begin = asked.query.get("from", [""])[0]
+        paths = sorted(path for path in self.contents if path >= begin)
         files = [
             {"path": path, "url": f"{self.store}/blob/{quote(path)}?asked={len(self.asked)}"}
             for path in paths[: int(asked.query["limit"][0])]

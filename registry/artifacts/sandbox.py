@@ -12,9 +12,16 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Self
 
-from registry.artifacts.scanning.report import MOST_CHARACTERS, MOST_FINDINGS, UNSCANNABLE, WORSE, worst
+from registry.artifacts.scanning.report import (
+    CLEAN,
+    MOST_CHARACTERS,
+    MOST_FINDINGS,
+    UNSCANNABLE,
+    WORSE,
+    worst,
+)
 
 ROOT = Path(__file__).resolve().parents[2]
 # No site-packages, no environment, no user's modules: the standard library and ours.
@@ -22,6 +29,8 @@ BOOT = "import sys; sys.path.append(sys.argv[1]); from registry.artifacts.scanni
 # Seconds of CPU: a minute, and more for files of which much must be read; wall time has room for a slow store.
 CPU_SECONDS, CPU_MOST, CPU_BYTES = 60, 1800, 4 * 1024 * 1024
 MOST_READ = 1024 * 1024
+# Files that share a process: how large, and how many after each other.
+SMALL, MOST_SHARED = 1024 * 1024, 500
 MOST_REPLY = 256 * 1024
 KEYS = {"where", "what", "name", "verdict"}
 
@@ -56,20 +65,10 @@ def judge(
     """
     if cpu_seconds is None:
         cpu_seconds = min(CPU_SECONDS + size // CPU_BYTES, CPU_MOST)
-    process = subprocess.Popen(
-        [sys.executable, "-I", "-S", "-B", "-c", boot, str(ROOT)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        env={"LC_ALL": "C.UTF-8"},
-        cwd="/",
-        start_new_session=True,
-    )
-    overdue = threading.Timer(wall_seconds or cpu_seconds * 2 + 60, process.kill)
-    overdue.daemon = True
-    overdue.start()
+    process, overdue = _start(boot, wall_seconds or cpu_seconds * 2 + 60)
     try:
-        return _converse(process, read, size, cpu_seconds)
+        _greet(process, size, cpu_seconds)
+        return _converse(process, read, size)
     except _Nonsense as wrong:
         process.kill()
         reason = _ended(process.wait(), overdue) or str(wrong)
@@ -81,12 +80,83 @@ def judge(
         }
         return Judged("unknown", UNSCANNABLE, [found])
     finally:
-        overdue.cancel()
-        process.kill()
-        process.wait()
-        for pipe in (process.stdin, process.stdout):
-            if pipe is not None:
-                _close(pipe)
+        _end(process, overdue)
+
+
+class Several:
+    """Judges small files one after another in one process, which takes a fraction of a process for each.
+
+    What a shared process does not call clean, or fails on, is judged again by one of its own, and the shared one
+    is ended: nothing that is told of a file comes from a process that has met a worse one.
+    """
+
+    def __init__(self) -> None:
+        self._process: subprocess.Popen[bytes] | None = None
+        self._overdue: threading.Timer | None = None
+        self._left = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._drop()
+
+    def judge(self, read: Read, size: int) -> Judged:
+        """As `judge`."""
+        if size > SMALL:
+            return judge(read, size)
+        try:
+            found = self._shared(read, size)
+            if found.verdict == CLEAN:
+                return found
+        except _Nonsense:
+            pass
+        except BaseException:
+            self._drop()
+            raise
+        self._drop()
+        return judge(read, size)
+
+    def _shared(self, read: Read, size: int) -> Judged:
+        if self._process is None or not self._left:
+            self._drop()
+            self._process, self._overdue = _start(BOOT, CPU_SECONDS * 2 + 60)
+            self._left = MOST_SHARED
+            _greet(self._process, size, CPU_SECONDS)
+        else:
+            _send(_pipes(self._process)[0], struct.pack("<QI", size, 0))
+        self._left -= 1
+        return _converse(self._process, read, size)
+
+    def _drop(self) -> None:
+        if self._process is not None and self._overdue is not None:
+            _end(self._process, self._overdue)
+        self._process = self._overdue = None
+
+
+def _start(boot: str, wall_seconds: float) -> tuple[subprocess.Popen[bytes], threading.Timer]:
+    process = subprocess.Popen(
+        [sys.executable, "-I", "-S", "-B", "-c", boot, str(ROOT)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        env={"LC_ALL": "C.UTF-8"},
+        cwd="/",
+        start_new_session=True,
+    )
+    overdue = threading.Timer(wall_seconds, process.kill)
+    overdue.daemon = True
+    overdue.start()
+    return process, overdue
+
+
+def _end(process: subprocess.Popen[bytes], overdue: threading.Timer) -> None:
+    overdue.cancel()
+    process.kill()
+    process.wait()
+    for pipe in (process.stdin, process.stdout):
+        if pipe is not None:
+            _close(pipe)
 
 
 def _close(pipe: IO[bytes]) -> None:
@@ -105,16 +175,25 @@ def _ended(code: int, overdue: threading.Timer) -> str:
     return ""
 
 
-def _converse(process: subprocess.Popen[bytes], read: Read, size: int, cpu_seconds: int) -> Judged:
-    answers, questions = process.stdin, process.stdout
-    if answers is None or questions is None:
+def _pipes(process: subprocess.Popen[bytes]) -> tuple[IO[bytes], IO[bytes]]:
+    """Where it hears, and where it speaks."""
+    if process.stdin is None or process.stdout is None:
         raise _Nonsense("it has no pipes")
+    return process.stdin, process.stdout
+
+
+def _greet(process: subprocess.Popen[bytes], size: int, cpu_seconds: int) -> None:
+    """Hand it the first file; it says that it is shut in before it asks for a byte."""
+    answers, questions = _pipes(process)
     _send(answers, struct.pack("<QI", size, cpu_seconds))
     if _take(questions, 1) != b"H":
         raise _Nonsense("its process did not start")
-    hello = _json(questions)
-    if hello.get("shut_out") not in ("filter", "namespace"):
+    if _json(questions).get("shut_out") not in ("filter", "namespace"):
         raise _Nonsense("this system cannot keep its process from the network")
+
+
+def _converse(process: subprocess.Popen[bytes], read: Read, size: int) -> Judged:
+    answers, questions = _pipes(process)
     while True:
         kind = _take(questions, 1)
         if kind == b"D":

@@ -54,14 +54,15 @@ def scan_files_of(version_id: UUID) -> bool:
     """Scan the version's blobs that this release has not; whether all are. Raises StoreUnavailable."""
     blobs = Blob.objects.filter(artifacts__manifest__versions=version_id)
     left = blobs.exclude(scans__scanner=SCANNER).distinct().order_by("pk")
-    return not [blob for blob in left if not _scan_blob(blob)]
+    with sandbox.Several() as sandboxes:
+        return not [blob for blob in left if not _scan_blob(blob, sandboxes)]
 
 
-def _scan_blob(blob: Blob) -> bool:
+def _scan_blob(blob: Blob, sandboxes: sandbox.Several) -> bool:
     if blob.quarantined_at is not None or blob.state != Blob.State.LIVE:
         return False
     try:
-        found = sandbox.judge(_reader(blob), blob.size)
+        found = sandboxes.judge(_reader(blob), blob.size)
     except _CannotBeRead as why:
         logger.warning("%s is not scanned now: %s", blob, why)
         return False

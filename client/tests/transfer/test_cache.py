@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from assay.errors import SettingsError
+from assay.errors import Conflict, SettingsError
 from assay.http import Connection
 from assay.transfer import download, target
 from assay.transfer.cache import GIB, Cache
-from client.tests.stand_in import KIB, VERSION, StandIn
+from client.tests.stand_in import KIB, VERSION, Answer, StandIn
 from client.tests.transfer.tally import Tally
 
 
@@ -43,6 +43,20 @@ def test_it_works(stand_in: StandIn, connection: Connection, tmp_path: Path, cac
     assert receive(stand_in, connection, tmp_path / "one", cache) >= 5
     assert receive(stand_in, connection, tmp_path / "two", cache) == 0
     assert receive(stand_in, connection, tmp_path / "three", Cache(None)) == 6
+
+
+def test_what_the_server_refuses_is_not_taken_from_the_cache(
+    stand_in: StandIn, connection: Connection, tmp_path: Path, cache: Cache
+) -> None:
+    receive(stand_in, connection, tmp_path / "one", cache)
+    refusal = Answer.problem(409, "version-quarantined", "It is quarantined.")
+    stand_in.fail("GET", "/artifacts$", refusal, times=1)
+    with pytest.raises(Conflict, match="quarantined"):
+        receive(stand_in, connection, tmp_path / "two", cache)
+    assert not list((tmp_path / "two").glob("*"))
+    cold = Answer.problem(409, "version-in-cold-storage", "It is in cold storage.")
+    stand_in.fail("GET", "/artifacts$", cold, times=1)
+    assert receive(stand_in, connection, tmp_path / "three", cache) == 0
 
 
 def test_keeping_costs_no_room(

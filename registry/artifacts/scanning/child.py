@@ -1,9 +1,10 @@
-"""The scanning process: `python -I -S -B -c BOOT`, started by `registry.artifacts.sandbox` for one file each.
+"""The scanning process: `python -I -S -B -c BOOT`, started by `registry.artifacts.sandbox`.
 
-It talks to its parent through its standard input and output, in little-endian numbers:
+It talks to its parent through its standard input and output, in little-endian numbers, until its input ends:
 
-    parent -> child   u64 size of the file in bytes, u32 seconds of CPU
+    parent -> child   u64 size of the file in bytes, u32 seconds of CPU: for the first file
     child  -> parent  "H" u32 length, JSON: how it is shut out
+    parent -> child   u64 size of the file in bytes, u32 nothing: for each further one
     child  -> parent  "R" u64 offset, u32 length: bytes wanted; the parent answers with exactly these
     child  -> parent  "D" u32 length, JSON: the report
 """
@@ -78,7 +79,7 @@ def _fetch(offset: int, length: int) -> bytes:
 
 
 def main() -> None:
-    """Scan one file, shut out of everything else."""
+    """Scan one file after another, shut out of everything else."""
     for name in CODECS:
         codecs.lookup(name)
     machine = os.uname().machine
@@ -88,7 +89,9 @@ def main() -> None:
     _tell(b"H", {"shut_out": shut})
     if not shut:
         return
-    _tell(b"D", judged(Source(Ahead(_fetch, size).read, size)))
+    while True:
+        _tell(b"D", judged(Source(Ahead(_fetch, size).read, size)))
+        size, _ = struct.unpack("<QI", _receive(12))
 
 
 def judged(source: Source) -> dict[str, Any]:

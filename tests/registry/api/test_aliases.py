@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from django.utils import timezone
 
 from registry.models import Alias, AliasMove, Event
 from tests.cast import Cast
@@ -56,9 +57,9 @@ def test_even_before_there_is_one(cast: Cast) -> None:
 def test_a_version_that_is_not_proven_is_not_pointed_at(cast: Cast) -> None:
     version = ready_version(cast)
     rows = type(version).objects.filter(pk=version.pk)
-    rows.update(status="deleted")
+    rows.update(status="deleted", deleted_at=timezone.now())
     answer = cast.client("eve").put(at(cast, "champion"), {"version": 1})
-    assert (answer.status_code, answer.json()["code"]) == (409, "version-not-ready")
+    assert (answer.status_code, answer.json()["code"]) == (410, "version-deleted")
 
 
 def test_another_models_version_has_no_number_here(cast: Cast) -> None:

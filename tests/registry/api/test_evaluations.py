@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from django.utils import timezone
 
 from registry.models import Event
 from tests.cast import Cast
@@ -81,6 +82,6 @@ def test_refused(cast: Cast, changes: dict[str, Any], field: str) -> None:
 
 def test_nothing_is_measured_of_a_version_that_is_gone(cast: Cast) -> None:
     version = ready_version(cast)
-    type(version).objects.filter(pk=version.pk).update(status="deleted")
+    type(version).objects.filter(pk=version.pk).update(status="deleted", deleted_at=timezone.now())
     answer = cast.client("ci").post(at(cast), body())
     assert (answer.status_code, answer.json()["code"]) == (409, "version-gone")

@@ -82,7 +82,7 @@ def test_it_is_done_once(cast: Cast, monkeypatch: pytest.MonkeyPatch) -> None:
         pytest.fail("bytes were scanned twice")
 
     second = published(cast, {"c.pkl": shared})
-    monkeypatch.setattr("registry.artifacts.sandbox.judge", not_again)
+    monkeypatch.setattr("registry.artifacts.sandbox.Several.judge", not_again)
     assert scan.scan_version(first.pk)
     assert scan.scan_version(second.pk)
     assert again(second).safety == "clean"

@@ -14,7 +14,7 @@ from urllib.parse import quote
 import httpx
 
 from assay.digest import ManifestEntry, check_collisions, check_path, sha256_file
-from assay.errors import DigestMismatch, FileInTheWay, StoreUnreachable, Unreachable
+from assay.errors import DigestMismatch, FileInTheWay, Refusal, StoreUnreachable, Unreachable
 from assay.http import Connection, Parameters
 from assay.transfer.cache import Cache
 from assay.transfer.progress import Attempt, Progress
@@ -24,6 +24,7 @@ from assay.transfer.target import RANGE, Target, write
 STREAM_ATTEMPTS = 4
 SHA256 = re.compile(r"[0-9a-f]{64}")
 URLS_A_CALL = 200
+IN_COLD_STORAGE = "version-in-cold-storage"
 # An address is good for a minute; one that was asked for ahead of its use is taken for less.
 GOOD_SECONDS = 40.0
 
@@ -59,6 +60,8 @@ def receive(
         Target(store, partial(addresses.of, entry), entry, folder, cache, progress) for entry in missing
     ]
     try:
+        if any(cache.has(entry["sha256"]) for entry in missing):
+            addresses.check()
         jobs = [pool.submit(piece) for target in targets for piece in target.pieces()]
         done, _ = wait(jobs, return_when=FIRST_EXCEPTION)
         for job in done:
@@ -89,6 +92,17 @@ class _Addresses:
         self._next = 0
         self._known: dict[str, tuple[float, Address]] = {}
         self._lock = threading.Lock()
+
+    def check(self) -> None:
+        """What is at hand needs no address; whether it is handed out is asked all the same. Raises Refusal.
+
+        Bytes in cold storage are not refused, only out of reach.
+        """
+        try:
+            self._connection.call("GET", self._artifacts, params={"with": "url", "limit": 1})
+        except Refusal as refusal:
+            if refusal.code != IN_COLD_STORAGE:
+                raise
 
     def of(self, entry: ManifestEntry, fresh: bool) -> Address:
         """An address of the file; `fresh`: the one given before is no longer good."""

@@ -134,3 +134,43 @@ def test_no_process_is_left_behind() -> None:
     judge(f"{START}c.scan = lambda s: os.read(0, 1)\nc.main()", wall_seconds=0.5)
     left = [child for child in psutil.Process().children() if "scanning.child" in " ".join(child.cmdline())]
     assert left == []
+
+
+def test_small_files_share_a_process() -> None:
+    with sandbox.Several() as several:
+        for _ in range(3):
+            assert several.judge(read, len(CONTENT)) == sandbox.Judged("pickle", "clean", [])
+        assert several._process is not None
+        assert several._left == sandbox.MOST_SHARED - 3
+
+
+def test_after_a_file_that_is_not_clean_the_process_is_another() -> None:
+    hostile = b"cos\nsystem\n(S'true'\ntR."
+    with sandbox.Several() as several:
+        several.judge(read, len(CONTENT))
+        first = several._process
+        found = several.judge(lambda offset, length: hostile[offset : offset + length], len(hostile))
+        assert found.verdict == "malicious"
+        assert several._process is None
+        assert several.judge(read, len(CONTENT)).verdict == "clean"
+        assert several._process is not first
+
+
+def test_a_file_that_ends_the_shared_process_is_judged_by_itself() -> None:
+    with sandbox.Several() as several:
+        several.judge(read, len(CONTENT))
+        assert several._process is not None
+        several._process.kill()
+        several._process.wait()
+        assert several.judge(read, len(CONTENT)) == sandbox.Judged("pickle", "clean", [])
+
+
+def test_what_cannot_be_read_goes_through_and_leaves_no_process() -> None:
+    def away(offset: int, length: int) -> bytes:
+        raise OSError("away")
+
+    with sandbox.Several() as several:
+        several.judge(read, len(CONTENT))
+        with pytest.raises(OSError, match="away"):
+            several.judge(away, 100)
+        assert several._process is None

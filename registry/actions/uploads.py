@@ -92,7 +92,18 @@ def _checked_all(files: Sequence[Entry]) -> list[Entry]:
         raise InvalidInput(f"An upload has 1 to {MOST_FILES} files.", field="files")
     entries = [_checked(entry, position) for position, entry in enumerate(files)]
     paths.check_collisions(entry.path for entry in entries)
+    _check_sizes(entries)
     return entries
+
+
+def _check_sizes(entries: Sequence[Entry]) -> None:
+    """Raises InvalidInput when one digest is announced with two sizes: what is held is told by the digest."""
+    sizes: dict[str, int] = {}
+    for position, entry in enumerate(entries):
+        if entry.sha256 and sizes.setdefault(entry.sha256, entry.size) != entry.size:
+            raise InvalidInput(
+                "Files with the same sha256 have the same size.", field=f"files[{position}].size"
+            )
 
 
 def _digest_of(entries: Sequence[Entry], packed: bool) -> str:

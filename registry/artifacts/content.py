@@ -123,6 +123,9 @@ def settle(sha256: str, size: int, source: Source | None) -> bool:
     with transaction.atomic():
         lock_content(sha256)
         blob = Blob.objects.filter(pk=sha256).first()
+        if blob and blob.size != size:
+            # What was announced is wrong, whoever holds the bytes: no reason to doubt the object.
+            return False
         there = hot.head(key)
         whole = there is not None and there.size == size
         if blob and blob.tier == Tier.HOT and blob.quarantined_at is None:

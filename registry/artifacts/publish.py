@@ -7,7 +7,7 @@ at any point without harm; the last transaction happens once, because it asks fo
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from uuid import UUID
 
 from django.db import transaction
@@ -26,6 +26,10 @@ from registry.models import SYSTEM, Artifact, Blob, Manifest, ModelVersion, Tier
 logger = logging.getLogger(__name__)
 ATTEMPTS = 3
 SCAN = "registry.scan_version"
+
+
+class _Overtaken(Exception):
+    """The upload was sent again and registered anew: what this version was to be made of is that version's now."""
 
 
 class _Unsettled(Exception):
@@ -49,19 +53,23 @@ def publish(version_id: UUID) -> None:
         for attempt in range(1, ATTEMPTS + 1):
             unfit = placing.place(files)
             if unfit:
-                _fail(version_id, unfit)
+                more = f" {len(unfit) - 1} more files are not as announced either." if unfit[1:] else ""
+                _fail(version_id, unfit[0].sentence + more, unfit)
                 return
             try:
                 _seal(version_id, [file for file in files if not is_pack(file)])
             except _Unsettled:
                 logger.info("bytes of %s moved while it was published (attempt %s)", version_id, attempt)
+            except _Overtaken:
+                _fail(version_id, "Its upload was sent again, and another version was registered from it.")
+                return
             else:
                 return
         raise storage.StoreUnavailable(f"bytes of {version_id} keep moving")
 
 
 def _seal(version_id: UUID, files: list[UploadFile]) -> None:
-    """Blobs, artifacts, the seal, the version and its event: one transaction. Raises _Unsettled."""
+    """Blobs, artifacts, the seal, the version and its event: one transaction. Raises _Unsettled, _Overtaken."""
     with transaction.atomic():
         version = (
             ModelVersion.objects.select_for_update(of=("self",))
@@ -73,7 +81,10 @@ def _seal(version_id: UUID, files: list[UploadFile]) -> None:
         # In the order in which who registers another version of it takes them.
         upload = Upload.objects.select_for_update().filter(manifest=version.manifest_id).first()
         manifest = Manifest.objects.select_for_update().get(pk=version.manifest_id)
-        if manifest.state == Manifest.State.OPEN and upload is not None:
+        if manifest.state == Manifest.State.OPEN:
+            # Of two versions of one upload the first has failed, and a third took the upload over.
+            if upload is None:
+                raise _Overtaken
             _fill(manifest, files)
             upload.state = Upload.State.COMPLETED
             upload.save(update_fields=["state"])
@@ -128,10 +139,8 @@ def _fill(manifest: Manifest, files: list[UploadFile]) -> None:
     manifest.save(update_fields=["digest", "oms_digest", "size", "files", "state", "sealed_at"])
 
 
-def _fail(version_id: UUID, unfit: list[FileUnfit]) -> None:
+def _fail(version_id: UUID, sentence: str, unfit: Sequence[FileUnfit] = ()) -> None:
     """The version cannot be: say why, and let the upload take the files again."""
-    more = f" {len(unfit) - 1} more files are not as announced either." if unfit[1:] else ""
-    sentence = unfit[0].sentence + more
     with transaction.atomic():
         version = (
             ModelVersion.objects.select_for_update(of=("self",))

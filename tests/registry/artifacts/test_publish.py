@@ -8,6 +8,7 @@ import pytest
 
 from registry.actions.versions import UploadIncomplete
 from registry.artifacts import storage
+from registry.artifacts.content import settle
 from registry.artifacts.manifests import Entry, manifest_digest, oms_digest
 from registry.artifacts.publish import publish
 from registry.models import Artifact, Blob, ModelVersion, Upload, UploadFile
@@ -27,6 +28,7 @@ from tests.registry.artifacts.sending import (
     send,
     sha256,
     sign,
+    staged,
     stored,
 )
 
@@ -276,3 +278,28 @@ def test_a_store_that_is_away_fails_nothing(cast: Cast) -> None:
     assert (version.status, version.claimed_at, version.claims) == ("verifying", None, 1)
     publish_version(version_id=str(version.pk))
     assert again(version).status == "ready"
+
+
+def test_a_version_whose_upload_was_registered_anew_fails(cast: Cast) -> None:
+    """Two versions of one upload: the first fails, the upload is mended and registered a third time, and only
+    then comes a worker to the second."""
+    content = os.urandom(70_000)
+    upload = staged(cast, {"model.bin": content})
+    file = upload.files.get()
+    storage.hot().delete(file.staging_key)
+    first, second = register(cast, upload), register(cast, upload)
+    publish(first.pk)
+    storage.hot().put(file.staging_key, content, file.sha256)
+    upload.files.update(status="received")
+    third = register(cast, upload)
+    publish(second.pk)
+    publish(third.pk)
+    assert [again(version).status for version in (first, second, third)] == ["failed", "failed", "ready"]
+    assert "another version was registered" in again(second).status_message
+
+
+def test_a_wrong_size_for_bytes_that_are_held_casts_no_doubt_on_them(cast: Cast) -> None:
+    content = os.urandom(50)
+    published(cast, {"model.bin": content})
+    assert not settle(sha256(content), 999, None)
+    assert blob(content).quarantined_at is None

@@ -156,7 +156,8 @@ def file_of(upload: Upload, index: int) -> UploadFile:
 
 
 def sign_parts(upload: Upload, wishes: dict[int, list[WantedPart]]) -> list[SignedPart]:
-    """Addresses for the parts of each file, by its index. Raises InvalidInput, UploadClosed, FileReceived.
+    """Addresses for the parts of each file, by its index. Raises InvalidInput, UploadClosed, FileReceived,
+    PartsLost.
 
     A multipart upload is begun at the store for each file that has none yet; of two that begin one at the
     same time the first stays.
@@ -165,8 +166,7 @@ def sign_parts(upload: Upload, wishes: dict[int, list[WantedPart]]) -> list[Sign
     files = _files(upload, wishes)
     packs.check_sent_alone(files)
     for file in files:
-        if file.status != UploadFile.Status.WANTED:
-            raise FileReceived(f"{file.path} is {file.status}: nothing is to be sent.", field="index")
+        _check_wanted(file)
         for part in wishes[file.index]:
             _check_part(upload, file, part)
     bucket = storage.hot()
@@ -180,6 +180,10 @@ def sign_parts(upload: Upload, wishes: dict[int, list[WantedPart]]) -> list[Sign
         }
         for file in files:
             row = locked[file.pk]
+            # Another session may have completed it meanwhile, or been told that its parts are lost.
+            _check_wanted(row)
+            if not row.s3_upload_id and file.pk not in proposed:
+                raise PartsLost(f"The parts of {file.path} are not known any more: send it again.")
             if row.s3_upload_id and file.pk in proposed:
                 surplus.append((row.staging_key, proposed[file.pk]))
             row.s3_upload_id = row.s3_upload_id or proposed[file.pk]
@@ -200,6 +204,12 @@ def sign_parts(upload: Upload, wishes: dict[int, list[WantedPart]]) -> list[Sign
     ]
 
 
+def _check_wanted(file: UploadFile) -> None:
+    """Raises FileReceived."""
+    if file.status != UploadFile.Status.WANTED:
+        raise FileReceived(f"{file.path} is {file.status}: nothing is to be sent.", field="index")
+
+
 def _check_part(upload: Upload, file: UploadFile, part: WantedPart) -> None:
     count = -(-file.size // upload.part_size)
     if not 1 <= part.number <= count:
@@ -217,12 +227,14 @@ def complete_files(
     """Join the parts of each file, by its index, and check its size. Done twice, it does nothing.
 
     Parts that an earlier session sent need not be given: the store lists them. `digests`: of files that were
-    announced without. Raises InvalidInput, UploadClosed, PartsLost, BytesRefused.
+    announced without. Raises InvalidInput, UploadClosed, FileReceived, PartsLost, BytesRefused.
     """
     check_open(upload)
     files = _files(upload, given)
     packs.check_sent_alone(files)
     wanted = [file for file in files if file.status == UploadFile.Status.WANTED]
+    for file in files:
+        _check_not_another(file, (digests or {}).get(file.index, ""))
     for file in wanted:
         file.sha256 = _digest_said(file, (digests or {}).get(file.index, ""))
     results = _each(wanted, lambda file: _join(upload, file, given[file.index]))
@@ -238,6 +250,7 @@ def complete_files(
                 forget_parts(row)
                 row.status = UploadFile.Status.WANTED if problem else UploadFile.Status.RECEIVED
                 row.sha256 = file.sha256
+            _check_not_another(row, (digests or {}).get(file.index, ""))
             file.status = row.status
         UploadFile.objects.bulk_update(
             locked.values(), ["status", "sha256", "s3_upload_id", "part_digests"], batch_size=200
@@ -258,6 +271,13 @@ def _digest_said(file: UploadFile, said: str) -> str:
     if file.sha256:
         raise InvalidInput(f"{file.path} was announced with sha256 {file.sha256}.", field="sha256")
     return said
+
+
+def _check_not_another(file: UploadFile, said: str) -> None:
+    """That what is here already is what the client sent, and not what another session sent of a file of the same
+    path and size. Raises FileReceived."""
+    if file.status != UploadFile.Status.WANTED and said not in ("", file.sha256):
+        raise FileReceived(f"{file.path} has arrived with sha256 {file.sha256}, not {said}.", field="sha256")
 
 
 def forget_parts(file: UploadFile) -> None:

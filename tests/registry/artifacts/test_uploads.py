@@ -104,6 +104,7 @@ def test_empty_files_are_not_sent(cast: Cast) -> None:
         [{"path": "a", "size": 0, "sha256": "a" * 64}],
         [{"path": "../a", "size": 1, "sha256": "a" * 64}],
         [{"path": "a", "size": 1, "sha256": "a" * 64}, {"path": "A", "size": 1, "sha256": "b" * 64}],
+        [{"path": "a", "size": 1, "sha256": "a" * 64}, {"path": "b", "size": 2, "sha256": "a" * 64}],
         [{"path": "a"}],
         "a",
     ],
@@ -331,3 +332,34 @@ def test_the_digests_of_parts_that_arrived_are_told(cast: Cast, large: bytes) ->
     put(sign(cast.client("ben"), upload, 0, parts)[1], parts[1])
     file = announce(cast, len(large), resume=True)["files"][0]
     assert (file["parts"], file["digests"]["2"]) == ([2], sha256(parts[1]))
+
+
+def test_another_digest_is_not_said_of_what_has_arrived(cast: Cast, large: bytes) -> None:
+    """Two sessions of one account send different files of one path and size: the second is told."""
+    upload = announce(cast, len(large))
+    send_parts(cast, upload, large)
+    assert complete(cast, upload, sha256(large)).status_code == 200
+    assert complete(cast, upload, sha256(large)).status_code == 200
+    refused = complete(cast, upload, "a" * 64)
+    assert (refused.status_code, refused.json()["code"]) == (409, "file-received")
+
+
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [({"status": "received", "s3_upload_id": ""}, "file-received"), ({"s3_upload_id": ""}, "parts-lost")],
+)
+def test_addresses_that_another_session_overtakes_are_refused(
+    cast: Cast, large: bytes, monkeypatch: pytest.MonkeyPatch, change: dict[str, str], code: str
+) -> None:
+    upload = announce(cast, len(large))
+    part = parts_of(large, upload["part_size"])[0]
+    sign(cast.client("ben"), upload, 0, [part])
+
+    def overtaken(*_: object) -> None:
+        Upload.objects.get(pk=upload["id"]).files.update(**change)
+
+    monkeypatch.setattr("registry.artifacts.uploads._check_part", overtaken)
+    wish = {"number": 1, "size": len(part), "sha256": sha256(part)}
+    body = {"files": [{"index": 0, "parts": [wish]}]}
+    refused = post(cast, f"uploads/{upload['id']}/parts", body)
+    assert (refused.status_code, refused.json()["code"]) == (409, code)

@@ -377,3 +377,60 @@ def test_a_large_file_that_changes_while_it_is_sent_stops_it(
     with pytest.raises(FileChanged, match="'big' changed"):
         upload.send(connection, "fraud", unhashed, Tally())
     assert "big" not in stand_in.arrived()
+
+
+def received(stand_in: StandIn, path: str, sha256: str) -> None:
+    """Let the stand-in have the file of that path, announced without a digest, from an attempt before."""
+    announce = stand_in.announce
+
+    def with_received(asked: Asked) -> Answer:
+        answer = announce(asked)
+        for file in stand_in.files:
+            if file["path"] == path and not file["sha256"]:
+                file |= {"status": "received", "sha256": sha256}
+        return stand_in.shown(answer)
+
+    stand_in.announce = with_received
+
+
+def test_a_large_file_that_arrived_before_is_hashed_and_not_sent(
+    stand_in: StandIn,
+    connection: Connection,
+    unhashed: list[LocalFile | HashedFile],
+    contents: dict[str, bytes],
+) -> None:
+    received(stand_in, "big", hashlib.sha256(contents["big"]).hexdigest())
+    upload.send(connection, "fraud", unhashed, Tally())
+    assert "big" not in stand_in.arrived()
+    assert stand_in.count("POST", "/uploads$") == 1
+
+
+def test_another_file_of_the_same_size_is_not_taken_for_this_one(
+    stand_in: StandIn,
+    connection: Connection,
+    unhashed: list[LocalFile | HashedFile],
+    contents: dict[str, bytes],
+) -> None:
+    """The model was trained again after a push that sent its weights and did not come to register them."""
+    received(stand_in, "big", hashlib.sha256(os.urandom(9)).hexdigest())
+    answer = upload.send(connection, "fraud", unhashed, Tally())
+    assert stand_in.arrived() == sent(contents)
+    assert {file["path"]: file["sha256"] for file in answer["files"] if file["path"] != "edge"} == {
+        path: hashlib.sha256(content).hexdigest() for path, content in contents.items() if path != "edge"
+    }
+    assert stand_in.count("POST", "/abort") == 0
+
+
+def test_what_somebody_else_sent_meanwhile_is_not_taken_for_what_is_streamed(
+    stand_in: StandIn, connection: Connection, unhashed: list[LocalFile | HashedFile], nobody: str
+) -> None:
+    stand_in.store = nobody
+
+    def overtake(asked: Asked) -> None:
+        if asked.method == "GET":
+            big = next(file for file in stand_in.files if file["path"] == "big")
+            big |= {"status": "received", "sha256": "ab" * 32}
+
+    stand_in.faults.append(overtake)
+    with pytest.raises(DigestMismatch, match="'big' did not arrive"):
+        upload.send(connection, "fraud", unhashed, Tally())

@@ -126,14 +126,22 @@ def _announce(
         body = {"files": [_entry(file) for file in known], "packed": True, "resume": True}
         upload: Upload = connection.call("POST", f"{namespace_path(namespace)}/uploads", body=body)
         # What is announced without its digest is not hashed: sent for nothing, if it is there already.
-        paths = {upload["files"][index]["path"] for index in upload.get("same_size", [])}
-        again = [file for file in known if file.path in paths and not isinstance(file, HashedFile)]
+        same = {upload["files"][index]["path"] for index in upload.get("same_size", [])}
+        # And what was sent of it before may be another file of its size: the one before it was trained again.
+        came = {entry["path"]: entry["sha256"] for entry in upload["files"] if entry["status"] == "received"}
+        again = [
+            file for file in known if not isinstance(file, HashedFile) and file.path in same | came.keys()
+        ]
         if not again:
             return upload, known
-        connection.call("POST", f"{API}/uploads/{upload['id']}/abort")
         now = hash_files([LocalFile(file.path, file.source, file.size) for file in again], progress)
         hashed = {file.path: file for file in now}
         known = [hashed.get(file.path, file) for file in known]
+        if not same:
+            if all(came[file.path] == file.sha256 for file in now):
+                return upload, known
+            continue  # that upload may be going on elsewhere: it is left alone
+        connection.call("POST", f"{API}/uploads/{upload['id']}/abort")
 
 
 def _entry(file: SeenFile) -> dict[str, Any]:
@@ -313,6 +321,10 @@ def _stream(connection: Connection, path: str, items: Sequence[Item], progress: 
         entry["index"]: entry["status"] for entry in [*upload["files"], *upload.get("packs", [])]
     }
     missing = [item for item in items if lacking.get(item.index) == "wanted"]
+    came = {entry["index"]: entry["sha256"] for entry in upload["files"]}
+    for item in items:
+        if item.hashing and item not in missing and came[item.index] != digest(item.segments):
+            raise _did_not_arrive(item)
     progress.begin("upload", sum(item.size for item in missing))
     for item in missing:
         _stream_one(connection, f"{path}/files/{item.index}/content", item, progress)
@@ -335,4 +347,8 @@ def _stream_one(connection: Connection, path: str, item: Item, progress: Progres
     # The server hashed what came of a file that was announced without a digest: it must be what was sent.
     came = {file["index"]: file["sha256"] for file in answer["files"]}
     if item.hashing and came.get(item.index) != hashed.hexdigest():
-        raise DigestMismatch(f"{item.segments[0].file.path!r} did not arrive as it was sent: push again.")
+        raise _did_not_arrive(item)
+
+
+def _did_not_arrive(item: Item) -> DigestMismatch:
+    return DigestMismatch(f"{item.segments[0].file.path!r} did not arrive as it was sent: push again.")

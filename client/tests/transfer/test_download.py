@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 from assay.errors import Conflict, DigestMismatch, FileInTheWay, PathRefused
 from assay.http import Connection
 from assay.transfer import download, store, target
+from assay.transfer.cache import Cache
 from client.tests.stand_in import KIB, VERSION, Answer, Asked, StandIn
 from client.tests.transfer.tally import Tally
 
@@ -239,3 +241,43 @@ def test_a_manifest_with_nonsense_for_a_digest_writes_nothing(
     with pytest.raises(DigestMismatch):
         receive(stand_in, connection, tmp_path / "out")
     assert on_disk(tmp_path) == {}
+
+
+def test_what_is_far_behind_what_the_cache_has_gets_its_address(
+    stand_in: StandIn, connection: Connection, tmp_path: Path, contents: dict[str, bytes]
+) -> None:
+    """As when the next version of many shards has one more file."""
+    contents.clear()
+    contents.update({f"shard/{n:03}": str(n).encode() for n in range(250)})
+    cache = Cache(tmp_path / "cache")
+    for folder in ("first", "second"):
+        download.receive(
+            connection, f"{VERSION}/artifacts", stand_in.entries(), tmp_path / folder, Tally(), cache=cache
+        )
+        assert on_disk(tmp_path / folder) == contents
+        contents |= {"tokenizer": b"new", "vocabulary": b"newer"}
+    del contents["tokenizer"], contents["vocabulary"]
+
+
+def test_a_name_may_be_as_long_as_names_are(
+    stand_in: StandIn, connection: Connection, tmp_path: Path, contents: dict[str, bytes]
+) -> None:
+    contents |= {"\u6f22" * 85: b"1", "a" * 255: b"2"}
+    receive(stand_in, connection, tmp_path / "out")
+    assert on_disk(tmp_path / "out") == contents
+
+
+@pytest.mark.parametrize("path", ["small", "big"])
+def test_a_file_that_is_called_as_a_temporary_one_is_not_taken_for_it(
+    stand_in: StandIn, connection: Connection, tmp_path: Path, contents: dict[str, bytes], path: str
+) -> None:
+    contents.clear()
+    contents[path] = os.urandom(300 * KIB if path == "big" else 10)
+    digest = hashlib.sha256(contents[path]).hexdigest()[:12]
+    hidden = {f".{path}.{digest}.part": b"other", f".{path}.{digest}_.RANGES": b"bytes"}
+    for name, content in hidden.items():
+        (tmp_path / "out").mkdir(exist_ok=True)
+        (tmp_path / "out" / name).write_bytes(content)
+    contents |= hidden
+    receive(stand_in, connection, tmp_path / "out")
+    assert on_disk(tmp_path / "out") == contents

@@ -19,7 +19,7 @@ from assay.http import Connection, Parameters
 from assay.transfer.cache import Cache
 from assay.transfer.progress import Attempt, Progress
 from assay.transfer.store import READ, WORKERS, Address, Store
-from assay.transfer.target import RANGE, Target, write
+from assay.transfer.target import RANGE, Target, folded, write
 
 STREAM_ATTEMPTS = 4
 SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -56,8 +56,11 @@ def receive(
     store = Store(progress)
     pool = ThreadPoolExecutor(max_workers=WORKERS, thread_name_prefix="assay-download")
     addresses = _Addresses(connection, artifacts, missing)
+    hidden = (folder / entry["path"] for entry in entries)
+    taken = frozenset(folded(path) for path in hidden if path.name.startswith("."))
     targets = [
-        Target(store, partial(addresses.of, entry), entry, folder, cache, progress) for entry in missing
+        Target(store, partial(addresses.of, entry), entry, folder, cache, progress, taken)
+        for entry in missing
     ]
     try:
         if any(cache.has(entry["sha256"]) for entry in missing):
@@ -123,12 +126,18 @@ class _Addresses:
                 while self._next < len(self._ahead) and self._ahead[self._next] in self._known:
                     self._next += 1
                 begin = path if path in self._known else self._ahead[self._next]
-                wanted: Parameters = {"with": "url", "from": begin, "limit": URLS_A_CALL}
-                answer = self._connection.call("GET", self._artifacts, params=wanted)
-                self._known |= {file["path"]: (now, _address(file)) for file in answer["files"]}
+                self._ask_from(begin, now)
+                if path not in self._known:  # farther off: files in between come from the cache, or are there
+                    self._ask_from(path, now)
             if path not in self._known:
                 raise DigestMismatch(f"The server lists {path!r} and has no address of it.")
             return self._known[path][1]
+
+    def _ask_from(self, path: str, now: float) -> None:
+        """Learn the addresses of small files from this one on."""
+        wanted: Parameters = {"with": "url", "from": path, "limit": URLS_A_CALL}
+        answer = self._connection.call("GET", self._artifacts, params=wanted)
+        self._known |= {file["path"]: (now, _address(file)) for file in answer["files"]}
 
 
 def _address(answer: Mapping[str, object]) -> Address:

@@ -41,7 +41,9 @@ class Target:
         folder: Path,
         cache: Cache,
         progress: Progress,
+        taken: frozenset[str] = frozenset(),
     ) -> None:
+        """`taken` are the folded paths of other files, whose names a temporary file must not have."""
         self.finished = False
         self.entry = entry
         self._store = store
@@ -49,8 +51,8 @@ class Target:
         self._cache = cache
         self._progress = progress
         self._final = folder / entry["path"]
-        self._temporary = self._final.with_name(f".{self._final.name[:100]}.{entry['sha256'][:12]}.part")
-        self._record = self._temporary.with_suffix(".ranges")
+        self._taken = taken
+        self._name_temporary(entry["sha256"][:12])
         self._lock = threading.Lock()
         self._hashed_more = threading.Condition(self._lock)
         self._file: int | None = None
@@ -211,6 +213,14 @@ class Target:
 
     # ---- the temporary file
 
+    def _name_temporary(self, mark: str) -> None:
+        """Beside the final name, no longer than a name may be, and the name of no other file of the version."""
+        name = self._final.name.encode()[:100].decode(errors="ignore")
+        self._temporary = self._final.with_name(f".{name}.{mark}.part")
+        self._record = self._temporary.with_suffix(".ranges")
+        if not self._taken.isdisjoint({folded(self._temporary), folded(self._record)}):
+            self._name_temporary(f"{mark}_")
+
     def _opened(self) -> int:
         with self._lock:
             if self._file is None:
@@ -233,8 +243,7 @@ class Target:
         except (BlockingIOError, FileNotFoundError):
             pass
         os.close(file)
-        self._temporary = self._temporary.with_name(f"{self._temporary.stem}.{uuid.uuid4().hex[:8]}.part")
-        self._record = self._temporary.with_suffix(".ranges")
+        self._name_temporary(f"{self.entry['sha256'][:12]}.{uuid.uuid4().hex[:8]}")
         return os.open(self._temporary, flags | os.O_EXCL, 0o666)
 
     def _resume(self, file: int) -> None:
@@ -265,6 +274,11 @@ class Target:
         for path in (self._temporary, self._record):
             with suppress(FileNotFoundError):
                 path.unlink()
+
+
+def folded(path: Path) -> str:
+    """Equal for paths that are one file where upper and lower case are the same."""
+    return str(path).casefold()
 
 
 def write(file: int, offset: int, block: bytes | memoryview) -> None:

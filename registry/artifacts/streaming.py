@@ -16,6 +16,8 @@ from registry.models import Upload, UploadFile
 
 logger = logging.getLogger(__name__)
 PART = 8 * MIB
+# Beyond it, parts would have to be larger than what this process may hold.
+LARGEST = MOST_PARTS * 2 * PART
 BLOCK = 256 * 1024
 
 
@@ -36,6 +38,11 @@ def receive(upload: Upload, file: UploadFile, body: Readable, length: int | None
     check_open(upload)
     if length is None:
         raise InvalidInput("Send the body's Content-Length.", field="Content-Length")
+    if file.size > LARGEST:
+        raise InvalidInput(
+            f"{file.path} has more than {LARGEST // 1024**3} GiB: send its parts straight to the store.",
+            field="Content-Length",
+        )
     if length != file.size:
         raise BytesRefused(f"{file.path} was announced with {file.size} bytes; the body has {length}.")
     bucket = storage.hot()

@@ -363,3 +363,12 @@ def test_addresses_that_another_session_overtakes_are_refused(
     body = {"files": [{"index": 0, "parts": [wish]}]}
     refused = post(cast, f"uploads/{upload['id']}/parts", body)
     assert (refused.status_code, refused.json()["code"]) == (409, code)
+
+
+def test_what_would_need_too_much_memory_is_not_streamed(cast: Cast) -> None:
+    upload = announce(cast, 200 * 1024 * MIB)
+    answer = cast.client("ben").put(
+        f"/api/v1/uploads/{upload['id']}/files/0/content", b"1", content_type="application/octet-stream"
+    )
+    assert answer.status_code == 422
+    assert "156 GiB" in answer.json()["detail"]

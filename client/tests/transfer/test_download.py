@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
 from concurrent.futures import ThreadPoolExecutor
@@ -281,3 +282,18 @@ def test_a_file_that_is_called_as_a_temporary_one_is_not_taken_for_it(
     contents |= hidden
     receive(stand_in, connection, tmp_path / "out")
     assert on_disk(tmp_path / "out") == contents
+
+
+def test_a_second_pull_that_ends_early_leaves_nothing(
+    stand_in: StandIn, connection: Connection, tmp_path: Path, contents: dict[str, bytes]
+) -> None:
+    """Nobody would find again what it received under a name of its own."""
+    interrupted(stand_in, connection, tmp_path / "out", 2)
+    (kept,) = (tmp_path / "out").glob(".big.*.part")
+    before = on_disk(tmp_path / "out")
+    with kept.open("r+b") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        interrupted(stand_in, connection, tmp_path / "out", 3)
+    assert {name for name in on_disk(tmp_path / "out") if name.startswith(".big.")} == {
+        name for name in before if name.startswith(".big.")
+    }

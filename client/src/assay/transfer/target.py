@@ -60,6 +60,7 @@ class Target:
         self._arrived: set[int] = set()
         self._counted = 0  # bytes told to the progress
         self._resumed = False
+        self._second = False  # somebody else receives the file under its usual temporary name
         self._keeps = len(self._starts) > 1
         self._hashing = False
         self._hashed = 0
@@ -82,7 +83,7 @@ class Target:
                 return
             os.close(self._file)
             self._file = None
-            if not self._counted or not self._record.exists():
+            if not self._counted or self._second or not self._record.exists():
                 self._remove()
 
     def restart(self) -> int:
@@ -243,6 +244,7 @@ class Target:
         except (BlockingIOError, FileNotFoundError):
             pass
         os.close(file)
+        self._second = True
         self._name_temporary(f"{self.entry['sha256'][:12]}.{uuid.uuid4().hex[:8]}")
         return os.open(self._temporary, flags | os.O_EXCL, 0o666)
 

@@ -434,3 +434,14 @@ def test_what_somebody_else_sent_meanwhile_is_not_taken_for_what_is_streamed(
     stand_in.faults.append(overtake)
     with pytest.raises(DigestMismatch, match="'big' did not arrive"):
         upload.send(connection, "fraud", unhashed, Tally())
+
+
+def test_parts_that_another_session_has_joined_are_asked_about_again(
+    stand_in: StandIn, connection: Connection, files: list[HashedFile], contents: dict[str, bytes]
+) -> None:
+    stand_in.fail("PUT", "/store/", Answer.s3_error(404, "NoSuchUpload"))
+    upload.send(connection, "fraud", files, Tally())
+    assert stand_in.arrived() == sent(contents)
+    stand_in.fail("PUT", "/store/", Answer.s3_error(404, "NoSuchUpload"), times=99)
+    with pytest.raises(store.StoreRefused, match="NoSuchUpload"):
+        upload.send(connection, "fraud", files, Tally())

@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from typing import Any
 
 from assay.digest import LocalFile
@@ -26,7 +27,7 @@ from assay.transfer.hashing import (
     see,
 )
 from assay.transfer.progress import Attempt, Progress
-from assay.transfer.store import WORKERS, Address, Store
+from assay.transfer.store import WORKERS, Address, Store, StoreRefused
 
 # A larger file is hashed while it is sent, unless the namespace holds bytes of its size.
 HASHED_FIRST = 64 * 2**20
@@ -88,6 +89,10 @@ def send(
         return _send(connection, namespace, files, progress)
     except Refusal as refusal:
         if refusal.code not in OVERTAKEN:
+            raise
+    except StoreRefused as refused:
+        # The parts were joined, or given up, by another session that sends the same files.
+        if refused.status != HTTPStatus.NOT_FOUND:
             raise
     return _send(connection, namespace, files, progress)
 

@@ -30,7 +30,9 @@ def run(home: Path, port: int | None) -> int:
         "[dim]Postgres, Valkey and an S3 store start from their wheels; nothing leaves 127.0.0.1.[/]",
     )
     pipeline_port = free_port()
-    os.environ["ASSAY_CACHE"] = "off"  # it leaves nothing in anybody's home, and fetches what it says it fetches
+    os.environ["ASSAY_CACHE"] = (
+        "off"  # it leaves nothing in anybody's home, and fetches what it says it fetches
+    )
     given = {
         **os.environ,
         "ASSAY_WEBHOOK_HOSTS": f"127.0.0.1:{pipeline_port}",

@@ -111,7 +111,7 @@ def version_json(version: ModelVersion) -> dict[str, Any]:
         "tier": _tier(held),
         "quarantined": bool(held.get("quarantined")),
         "safety": version.safety,
-        "verified_at": _verified_at(held),
+        "verified_at": _verified_at(held, version.ready_at),
         "url": version_page(version),
         "metrics": list(latest_metrics(version.evaluations.all())),
         "completeness": {"state": "unknown", "missing": [], "notes": [], **version.completeness},
@@ -177,11 +177,16 @@ def _tier(held: dict[str, Any]) -> str:
     return "hot"
 
 
-def _verified_at(held: dict[str, Any]) -> str | None:
-    """When the least recently verified of the bytes were; null when some never were."""
+def _verified_at(held: dict[str, Any], ready_at: datetime | None) -> str | None:
+    """When the least recently verified of the bytes were; null when some never were.
+
+    Never before the version was ready: that would tell that somebody else had stored the same bytes before.
+    What was sent for it was hashed then.
+    """
     if held.get("unverified") or not held.get("verified_at"):
         return None
-    return time_json(parse_datetime(held["verified_at"]))
+    verified_at = parse_datetime(held["verified_at"])
+    return time_json(max(filter(None, (verified_at, ready_at)), default=None))
 
 
 def latest_metrics(evaluations: Iterable[Evaluation]) -> Iterator[dict[str, Any]]:

@@ -46,6 +46,14 @@ def test_tier_quarantine_and_verification_come_from_the_blobs(cast: Cast) -> Non
     assert version_json(version)["verified_at"] is None
 
 
+def test_bytes_that_others_had_before_do_not_tell_so(cast: Cast) -> None:
+    version = ready_version(cast)
+    blobs = Blob.objects.filter(artifacts__manifest=version.manifest)
+    blobs.update(verified_at=clock.now() - timedelta(days=3))
+    version.refresh_from_db(fields=["ready_at"])
+    assert version_json(version)["verified_at"] == time_json(version.ready_at)
+
+
 def test_a_page_asks_as_many_queries_as_one_row(cast: Cast) -> None:
     for _ in range(2):
         evaluate(cast, ready_version(cast), 0.9)

@@ -68,9 +68,9 @@ locks: $(INSTALLED) ## the lock files are whole: every package hashed, every dep
 	@$(BIN)/python -m pytest -c /dev/null --rootdir . --noconftest --import-mode importlib -p no:cacheprovider --quiet --no-header tests/architecture/test_lock_files.py
 
 lock: ## resolve the dependencies anew (needs uv); what is locked stays unless UV_ARGS='--upgrade' or '-P name'
-	uv pip compile $(UV_ARGS) --universal --generate-hashes --no-emit-index-url --python-version 3.11 --all-extras \
+	uv pip compile $(UV_ARGS) --universal --no-strip-extras --generate-hashes --no-emit-index-url --python-version 3.11 --all-extras \
 	  --no-emit-package assay-client --custom-compile-command 'make lock' -o requirements.lock pyproject.toml client/pyproject.toml
-	uv pip compile --universal --generate-hashes --no-emit-index-url --python-version 3.11 --constraint requirements.lock \
+	uv pip compile --universal --no-strip-extras --generate-hashes --no-emit-index-url --python-version 3.11 --constraint requirements.lock \
 	  --no-emit-package assay-client --custom-compile-command 'make lock' -o requirements-server.lock pyproject.toml
 
 wheelhouse: ## fill wheelhouse/ with every wheel this platform needs, to install where there is no package index

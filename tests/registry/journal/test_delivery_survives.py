@@ -11,10 +11,11 @@ from typing import Any
 
 import pytest
 
+from config.celery import app as celery_app
 from config.embedded import programs
 from registry.actions.models import create_model
 from registry.actions.webhooks import create_webhook
-from registry.models import Delivery
+from registry.models import Delivery, OutboxItem
 from registry.tasks import drain_outbox, sweep_deliveries
 from tests.cast import Cast, make_cast
 from tests.conftest import Process
@@ -40,8 +41,11 @@ def receiver() -> Iterator[Receiver]:
 
 
 @pytest.fixture
-def own_worker(receiver: Receiver, broker: Process) -> Iterator[Process]:
-    """A worker with a short lease that may tell this receiver."""
+def own_worker(db: None, receiver: Receiver, broker: Process) -> Iterator[Process]:
+    """A worker with a short lease that may tell this receiver. What other tests left to be done is dropped."""
+    with celery_app.connection_for_write() as link:
+        celery_app.control.purge(connection=link)
+    OutboxItem.objects.all().delete()
     given = {name: value for name, value in os.environ.items() if name != "DATABASE_OWNER_URL"}
     given |= {"ASSAY_WEBHOOK_HOSTS": f"127.0.0.1:{receiver.port}", "ASSAY_LEASE_SECONDS": str(LEASE)}
     log = Path(os.environ["ASSAY_HOME"]) / "logs" / "deliveries.log"

@@ -114,7 +114,7 @@ runpy.run_path("manage.py", run_name="__main__")
 def not_in_the_image() -> set[str]:
     """Top-level modules that are installed here and are not in the image."""
     text = (ROOT / "requirements-server.lock").read_text()
-    locked = {canonicalize_name(m) for m in re.findall(r"(?m)^([A-Za-z0-9._-]+)==", text)}
+    locked = {canonicalize_name(m) for m in re.findall(r"(?m)^([A-Za-z0-9._-]+)(?:\[[^\]]*\])?==", text)}
     installed = {
         module
         for module, distributions in importlib.metadata.packages_distributions().items()

@@ -79,17 +79,15 @@ class Lines:
         return connection
 
     def _to(self, parts: SplitResult) -> http.client.HTTPConnection:
-        host = parts.hostname or ""
         proxy = _proxy_for(parts)
-        if parts.scheme != "https":
-            near = proxy or parts
-            return http.client.HTTPConnection(near.hostname or "", near.port, timeout=CONNECT_SECONDS)
         near = proxy or parts
+        if parts.scheme != "https":
+            return http.client.HTTPConnection(near.hostname or "", near.port, timeout=CONNECT_SECONDS)
         connection = http.client.HTTPSConnection(
             near.hostname or "", near.port, timeout=CONNECT_SECONDS, context=self._tls
         )
         if proxy:
-            connection.set_tunnel(host, parts.port, _proxy_authorization(proxy))
+            connection.set_tunnel(parts.hostname or "", parts.port, _proxy_authorization(proxy))
         return connection
 
 

@@ -49,10 +49,12 @@ app.conf.update(
         "registry.publish_version": {"queue": "artifacts"},
         "registry.verify_version": {"queue": "artifacts"},
         "registry.scan_version": {"queue": "artifacts"},
-        "registry.rescan_versions": {"queue": "artifacts"},
-        "registry.scrub_blobs": {"queue": "artifacts"},
-        "registry.collect_garbage": {"queue": "artifacts"},
         "lifecycle.move_tier": {"queue": "artifacts"},
+        # What takes an hour and can wait for another must not stand in front of what somebody waits for.
+        "registry.rescan_versions": {"queue": "upkeep"},
+        "registry.scrub_blobs": {"queue": "upkeep"},
+        "registry.collect_garbage": {"queue": "upkeep"},
+        "registry.reap_uploads": {"queue": "upkeep"},
         "lifecycle.evaluate_gates": {"queue": "gates"},
     },
     beat_schedule={

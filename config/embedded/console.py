@@ -18,7 +18,16 @@ from config.embedded.process import Child, ChildFailed
 from config.embedded.restarter import Restarter
 from config.embedded.supervisor import PROCESSES, CannotStart, Stack
 
-_COLOURS = {"web": 36, "worker": 33, "beat": 35, "database": 34, "broker": 32, "store": 94, "assay": 1}
+_COLOURS = {
+    "web": 36,
+    "worker": 33,
+    "upkeep": 33,
+    "beat": 35,
+    "database": 34,
+    "broker": 32,
+    "store": 94,
+    "assay": 1,
+}
 _TICK = 0.2
 # Every few seconds, and of interest to nobody: in the log files only.
 _ROUTINE = re.compile(r"Sending due task|[. ](sweep|drain)_\w+[\[(]")

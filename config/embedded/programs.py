@@ -1,4 +1,4 @@
-"""The three processes of Assay as commands: web, worker, beat."""
+"""The processes of Assay as commands: web, workers, beat."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from config.embedded.process import Child
 
 CHECKOUT = Path(__file__).resolve().parent.parent.parent
 QUEUES = "default,gates,artifacts"
+UPKEEP = "upkeep"  # a worker of its own: what runs there takes long and is never waited for
 CELERY = ("-m", "celery", "-A", "config.celery:app")
 
 

@@ -1,4 +1,4 @@
-"""The whole stack as one object: services that are not given by URL, then web, worker and beat over them."""
+"""The whole stack as one object: services that are not given by URL, then web, workers and beat over them."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from config.buckets import client_for, make_buckets
 from config.embedded.home import Home, free_port, is_free
 from config.embedded.postgres import APP, OWNER, Postgres
 from config.embedded.process import Child, end_orphan
-from config.embedded.programs import CHECKOUT, beat, python_environment, web, worker
+from config.embedded.programs import CHECKOUT, UPKEEP, beat, python_environment, web, worker
 from config.embedded.seaweedfs import ACCESS_KEY, SeaweedFS
 from config.embedded.valkey import Valkey
 
 Service = Postgres | Valkey | SeaweedFS
-PROCESSES = ("web", "worker", "beat")
+PROCESSES = ("web", "worker", "upkeep", "beat")
 WEB_PORT = 8000
 SERVICES = ("store", "broker", "database")  # in the order in which they are stopped
 
@@ -36,7 +36,7 @@ class Stack:
     """The services and processes of one ASSAY_HOME. A context manager: leaving it stops everything.
 
     `given` is the environment: what it sets wins, and a service whose address it holds is not started.
-    Names of children: database, broker, store; web, worker, beat.
+    Names of children: database, broker, store; web, worker, upkeep, beat.
     """
 
     def __init__(
@@ -111,11 +111,14 @@ class Stack:
             client.close()
 
     def start_processes(self, timeout: float = 60.0) -> None:
-        """Start web, worker and beat, and return when all three are ready."""
+        """Start web, workers and beat, and return when all are ready."""
         env = self.environ()
         port = self._web_port()
         self.children["web"] = web(env, self.home.log("web"), port)
         self.children["worker"] = worker(env, self.home.log("worker"))
+        self.children["upkeep"] = worker(
+            env, self.home.log("upkeep"), queues=UPKEEP, concurrency=1, name="upkeep"
+        )
         self.children["beat"] = beat(env, self.home.log("beat"), self.home.folder("beat"))
         for name in PROCESSES:
             self.children[name].start()
@@ -160,13 +163,13 @@ class Stack:
     def _is_ready(self, name: str) -> bool:
         if name == "web":
             return serves(f"{self.url}/healthz")
-        sign = " ready." if name == "worker" else "beat: Starting..."
+        sign = "beat: Starting..." if name == "beat" else " ready."
         return sign in self.children[name].output()
 
     # ---- stopping
 
     def stop(self, *, fast: bool = False) -> None:
-        """Stop web, worker and beat, then the services. `fast` kills: for data that is thrown away."""
+        """Stop web, workers and beat, then the services. `fast` kills: for data that is thrown away."""
         self.home.remove_run_file()
         for group in (PROCESSES, SERVICES):
             children = [self.children[name] for name in group if name in self.children]

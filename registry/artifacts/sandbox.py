@@ -86,8 +86,9 @@ def judge(
 class Several:
     """Judges small files one after another in one process, which takes a fraction of a process for each.
 
-    What a shared process does not call clean, or fails on, is judged again by one of its own, and the shared one
-    is ended: nothing that is told of a file comes from a process that has met a worse one.
+    What a process that has judged others before does not call clean, or fails on, is judged again by one of its
+    own, and the shared one is ended: nothing that is told of a file comes from a process that has met another,
+    unless all that it says is that both are clean.
     """
 
     def __init__(self) -> None:
@@ -109,6 +110,9 @@ class Several:
             found = self._shared(read, size)
             if found.verdict == CLEAN:
                 return found
+            if self._left == MOST_SHARED - 1:
+                self._drop()
+                return found  # the process was this file's own so far
         except _Nonsense:
             pass
         except BaseException:

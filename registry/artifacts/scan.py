@@ -7,6 +7,7 @@ cannot be read now are left for another time: until then the version counts as n
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 from uuid import UUID
@@ -25,6 +26,10 @@ logger = logging.getLogger(__name__)
 MOST_TOLD = 50
 
 
+class TurnOver(Exception):
+    """The version's other files are looked into another time: others wait for the worker."""
+
+
 class _CannotBeRead(Exception):
     """The bytes are gone or changing; who reads all of them says what they are."""
 
@@ -37,25 +42,32 @@ def unscanned(created_since: datetime | None = None) -> Iterator[UUID]:
     return rows.order_by("created_at", "id").values_list("pk", flat=True).iterator()
 
 
-def scan_version(version_id: UUID) -> bool:
+def scan_version(version_id: UUID, *, seconds: float | None = None) -> bool:
     """Scan what of a version has not been, and say what came of it. Raises StoreUnavailable: try again.
 
+    After `seconds` no other file is begun: TurnOver, unless all are done.
     False: somebody else works on the version now, or bytes of it cannot be read; it is still to be done.
     """
     mine = ModelVersion.objects.filter(pk=version_id, status=ModelVersion.Status.READY)
     mine = mine.exclude(scanned_with=SCANNER)
     with working_on(mine) as claimed:
         if claimed:
-            return scan_files_of(version_id) and conclude(version_id)
+            return scan_files_of(version_id, seconds=seconds) and conclude(version_id)
     return not mine.exists()
 
 
-def scan_files_of(version_id: UUID) -> bool:
-    """Scan the version's blobs that this release has not; whether all are. Raises StoreUnavailable."""
+def scan_files_of(version_id: UUID, *, seconds: float | None = None) -> bool:
+    """Scan the version's blobs that this release has not; whether all are. Raises StoreUnavailable, TurnOver."""
+    ends = None if seconds is None else time.monotonic() + seconds
     blobs = Blob.objects.filter(artifacts__manifest__versions=version_id)
     left = blobs.exclude(scans__scanner=SCANNER).distinct().order_by("pk")
     with sandbox.Several() as sandboxes:
-        return not [blob for blob in left if not _scan_blob(blob, sandboxes)]
+        scanned = True
+        for blob in left:
+            if ends is not None and time.monotonic() > ends:
+                raise TurnOver
+            scanned = _scan_blob(blob, sandboxes) and scanned
+        return scanned
 
 
 def _scan_blob(blob: Blob, sandboxes: sandbox.Several) -> bool:

@@ -28,6 +28,8 @@ BUSY_RETRIES = 3
 RECENT = timedelta(days=1)
 MOST_SWEPT = 100
 RESCAN_SECONDS = 15 * 60
+# A scan goes to the end of the line after this long: who publishes must not wait for thousands of files.
+TURN_SECONDS = 10.0
 
 
 @shared_task(name="registry.publish_version", soft_time_limit=SOFT, time_limit=HARD)
@@ -67,7 +69,10 @@ def sweep_versions() -> None:
 def scan_version(self: Task[..., None], *, version_id: str) -> None:
     """Look into the files of a version. The publishing that asked for it may hold the row for a moment yet."""
     try:
-        done = scan.scan_version(UUID(version_id))
+        done = scan.scan_version(UUID(version_id), seconds=TURN_SECONDS)
+    except scan.TurnOver:
+        scan_version.delay(version_id=version_id)
+        return
     except StoreUnavailable as error:
         logger.warning("scanning %s waits: %s", version_id, error.details)
         return

@@ -73,7 +73,7 @@ def test_a_life(folder: Path) -> None:
         assert "assay_app" in settings["DATABASE_URL"]
         assert all(":127.0.0.1:" not in value for value in settings.values())
         # The servers do not know the owner's password.
-        for name in ("gunicorn", "celery.* worker ", "celery.* beat "):
+        for name in ("gunicorn", "celery.* -n worker@", "celery.* beat "):
             assert "DATABASE_OWNER_URL" not in up.child(name).environ()
         put(up, "before")
         # A second one over the same folder is refused.
@@ -84,11 +84,11 @@ def test_a_life(folder: Path) -> None:
         assert second.returncode == 1
         assert f"already runs in {home}" in second.stdout
         # A dead child is started again.
-        worker = up.child("celery.* worker ")
+        worker = up.child("celery.* -n worker@")
         worker.kill()
         up.wait_for(r"worker \| ended with -9; starting it again now")
         assert within(60, lambda: bool(re.search(r"worker@\S+ ready\.", up.output())))
-        assert up.child("celery.* worker ").pid != worker.pid
+        assert up.child("celery.* -n worker@").pid != worker.pid
         # kill -9: nothing remains.
         family = up.family()
         assert len(family) > 8

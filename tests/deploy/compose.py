@@ -16,7 +16,16 @@ ROOT = Path(__file__).resolve().parents[2]
 FILE = ROOT / "docker-compose.yml"
 VARIABLE = re.compile(r"\$\$|\$\{(?P<name>[A-Z0-9_]+)(?::-(?P<default>[^}]*))?\}")
 # Services of this project's own image; the others are other people's.
-OURS = ("web", "worker-default", "worker-gates", "worker-artifacts", "beat", "migrate", "buckets")
+OURS = (
+    "web",
+    "worker-default",
+    "worker-gates",
+    "worker-artifacts",
+    "worker-upkeep",
+    "beat",
+    "migrate",
+    "buckets",
+)
 
 
 def fill(text: str, variables: Mapping[str, str]) -> str:

@@ -83,7 +83,7 @@ def test_a_store_that_was_not_chosen_is_not_waited_for() -> None:
     assert all(services()[name].config["networks"]["store"]["aliases"] == ["store"] for name in stores)
 
 
-@pytest.mark.parametrize("queue", ["default", "gates", "artifacts"])
+@pytest.mark.parametrize("queue", ["default", "gates", "artifacts", "upkeep"])
 def test_each_queue_has_its_worker(queue: str) -> None:
     command = services()[f"worker-{queue}"].command
     assert command[command.index("-Q") + 1] == queue

@@ -81,7 +81,7 @@ def test_the_web_answers_to_its_own_name_only(stack: Stack) -> None:
     assert status(f"http://127.0.0.1:{stack.ports['web']}/healthz", host="elsewhere.example") == 400
 
 
-@pytest.mark.parametrize("queue", ["default", "gates", "artifacts"])
+@pytest.mark.parametrize("queue", ["default", "gates", "artifacts", "upkeep"])
 def test_each_worker_takes_its_own_queue(stack: Stack, queue: str) -> None:
     mine = f"{queue}@{socket.gethostname()}"
     command = [

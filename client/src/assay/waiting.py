@@ -9,7 +9,8 @@ from typing import TypeVar
 from assay.answers import Promotion, Version
 from assay.errors import TimedOut
 
-FIRST_PAUSE, LONGEST_PAUSE = 0.1, 1.0
+# A twentieth of the time waited so far, so that what is quick is not made slow by asking.
+SHORTEST_PAUSE, LONGEST_PAUSE, SHARE = 0.1, 1.0, 0.05
 
 State = TypeVar("State", Version, Promotion)
 
@@ -18,11 +19,11 @@ def wait_while(
     state: State, read: Callable[[], State], key: str, going_on: Set[str], timeout: float
 ) -> State:
     """Read again until `state[key]` is none of `going_on`. Raises TimedOut after `timeout` seconds."""
-    end, pause = time.monotonic() + timeout, FIRST_PAUSE
+    began = time.monotonic()
     while (now := str(dict(state)[key])) in going_on:
-        if time.monotonic() > end:
+        waited = time.monotonic() - began
+        if waited > timeout:
             raise TimedOut(f"Still {now} after {timeout:g} seconds: ask again later.", state)
-        time.sleep(pause)
-        pause = min(pause * 1.2, LONGEST_PAUSE)
+        time.sleep(min(max(waited * SHARE, SHORTEST_PAUSE), LONGEST_PAUSE))
         state = read()
     return state

@@ -167,12 +167,13 @@ def publishing(
 def one_at_a_time() -> Iterator[None]:
     """Steps that come in one order, and large files that are small: in one thread, above low thresholds."""
     with ExitStack() as stack:
-        for module in (placing, content, hashing):
+        for module in (placing, content):
             stack.enter_context(mock.patch.object(module, "SIDE_BY_SIDE", 1))
+        stack.enter_context(mock.patch.object(hashing, "AHEAD", 0))
         for module in (placing, content):
             stack.enter_context(mock.patch.object(module, "COPIED_WHOLE", 2 * MIB))
         stack.enter_context(mock.patch.object(content, "PIECE", 5 * MIB))
-        stack.enter_context(mock.patch.object(hashing, "RANGE", 3 * MIB))
+        stack.enter_context(mock.patch.object(hashing, "WINDOW", 3 * MIB))
         yield
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pickle
 from datetime import timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
@@ -149,6 +150,25 @@ def test_one_worker_at_a_time(cast: Cast, monkeypatch: pytest.MonkeyPatch) -> No
     sweep_scans()
     assert str(version.pk) in sent
     assert scan.scan_version(version.pk)
+
+
+def test_a_scan_of_many_files_gives_way(cast: Cast, monkeypatch: pytest.MonkeyPatch) -> None:
+    version = published(cast, {f"{number}.pkl": fine() for number in range(3)})
+    turns: list[str] = []
+    monkeypatch.setattr(scan_version, "delay", lambda *, version_id: turns.append(version_id))
+    monkeypatch.setattr("registry.tasks.artifacts.TURN_SECONDS", 0.0)
+    for left in (2, 1):
+        clock = SimpleNamespace(monotonic=iter((0, 0, 1)).__next__)  # a file a turn
+        monkeypatch.setattr("registry.artifacts.scan.time", clock)
+        scan_version(version_id=str(version.pk))
+        assert turns.pop() == str(version.pk)
+        assert (again(version).safety, again(version).claimed_at) == ("", None)
+        reports = ScanReport.objects.filter(blob__artifacts__manifest=version.manifest)
+        assert reports.count() == 3 - left
+    monkeypatch.undo()
+    scan_version(version_id=str(version.pk))
+    assert turns == []
+    assert again(version).safety == "clean"
 
 
 def test_a_namespace_may_hand_out_only_what_is_clean(cast: Cast) -> None:

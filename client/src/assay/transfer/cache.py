@@ -142,7 +142,7 @@ class Cache:
 
 def _copy(source: int, target: int) -> str:
     """Copy, sharing blocks where that can be done; the sha256 of what was copied."""
-    os.ftruncate(target, 0)
+    empty(target)
     try:
         fcntl.ioctl(target, FICLONE, source)
         shared = True
@@ -158,3 +158,10 @@ def _copy(source: int, target: int) -> str:
                 view, at = view[count:], at + count
         offset += len(block)
     return hashed.hexdigest()
+
+
+def empty(file: int) -> None:
+    """Have nothing in it. A file that is truncated, even from nothing to nothing, is written to the disk by ext4
+    when it is closed, which takes as long as a second for a gibibyte: so only where there is something."""
+    if os.fstat(file).st_size:
+        os.ftruncate(file, 0)

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from assay.digest import ManifestEntry
 from assay.errors import DigestMismatch
-from assay.transfer.cache import Cache
+from assay.transfer.cache import Cache, empty
 from assay.transfer.progress import Progress
 from assay.transfer.store import Address, Store
 
@@ -26,7 +26,7 @@ RANGE = 16 * 2**20
 BLOCK = 2**20
 # Ranges that may be fetched before those in front of them are hashed. Hashing is done by one, so whoever fetches
 # further ahead only takes its processor from it.
-AHEAD = 4
+AHEAD = 6
 
 
 class Target:
@@ -230,7 +230,7 @@ class Target:
                 if self._keeps:
                     self._resume(self._file)
                 else:
-                    os.ftruncate(self._file, 0)
+                    empty(self._file)
             return self._file
 
     def _open_alone(self) -> int:
@@ -264,7 +264,7 @@ class Target:
             self._forget(file)
 
     def _forget(self, file: int) -> None:
-        os.ftruncate(file, 0)
+        empty(file)
         self._arrived.clear()
         self._resumed, self._hashed, self._hash = False, 0, hashlib.sha256()
         self._hashing = False

@@ -156,6 +156,24 @@ def test_after_a_file_that_is_not_clean_the_process_is_another() -> None:
         assert several._process is not first
 
 
+def test_a_process_is_believed_of_its_first_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    started: list[str] = []
+    start = sandbox._start
+
+    def told(boot: str, wall: float) -> Any:
+        started.append(boot)
+        return start(boot, wall)
+
+    monkeypatch.setattr(sandbox, "_start", told)
+    strange = bytes(range(256)) * 4
+    with sandbox.Several() as several:
+        for _ in range(3):
+            found = several.judge(lambda offset, length: strange[offset : offset + length], len(strange))
+            assert found.verdict == "unscannable"
+            assert several._process is None
+    assert len(started) == 3
+
+
 def test_a_file_that_ends_the_shared_process_is_judged_by_itself() -> None:
     with sandbox.Several() as several:
         several.judge(read, len(CONTENT))

@@ -19,7 +19,7 @@ from boto3.s3.transfer import TransferConfig
 from botocore.config import Config
 
 import assay
-from assay.digest import scan
+from assay.digest import scan, sha256_file
 from assay.errors import StoreUnreachable
 from assay.transfer import store, upload
 from assay.transfer.progress import Silence
@@ -93,6 +93,7 @@ def with_s5cmd(large: str, out: str) -> dict[str, float]:
 
     told = {"upload": seconds(lambda: run("cp", large, f"s3://{BUCKET}/s5cmd"))}
     told["download"] = seconds(lambda: run("cp", f"s3://{BUCKET}/s5cmd", out))
+    told["verified"] = told["download"] + seconds(lambda: sha256_file(Path(out)))
     run("rm", f"s3://{BUCKET}/s5cmd")
     Path(out).unlink()
     return told

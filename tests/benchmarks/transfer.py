@@ -1,11 +1,12 @@
 """Moving bytes, beside what moves them fastest without a registry: boto3 and s5cmd, on the same store, in turn.
 
-    make bench-transfer                                 # five rounds, some ten minutes
+    make bench-transfer                                 # five rounds, some twenty minutes
     ROUNDS=1 MIB=256 make bench-transfer                # a look
 
 Each round runs on a store of its own, so that no round inherits another's data. Every transfer is a process of
 its own, timed inside once it has everything at hand, with its peak memory; the web processes' peak is read from
-the kernel. The reference of an upload and a download is the better of the two in the same round.
+the kernel. The reference of an upload and a download is the better of the two in the same round;
+neither proves what it brought, so there is a second one for downloads: s5cmd, then sha256 of the file.
 """
 
 from __future__ import annotations
@@ -150,6 +151,7 @@ class Runner:
         pairs = {
             "upload": (now["upload"], best_up),
             "download": (now["download"], min(now["boto3_download"], now["s5cmd_download"])),
+            "verified": (now["download"], now["s5cmd_verified"]),
             "ready": (now["ready"], best_up + now["boto3_read"]),
             "small": (now["small"], now["boto3_small"]),
         }
@@ -187,6 +189,7 @@ def tell() -> None:
     for name, label in (
         ("upload", f"upload_{size}"),
         ("download", f"download_{size}"),
+        ("verified", f"download_{size}_verified"),
         ("ready", f"ready_{size}"),
         ("small", f"upload_{SMALL_FILES}_small"),
     ):

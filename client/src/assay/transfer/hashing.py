@@ -17,6 +17,7 @@ from assay.transfer.progress import Progress, Step
 
 PART_SIZE = 16 * 2**20  # what servers ask for unless a file is huge; another size costs reading parts again
 BLOCK = 2**20
+BATCH = 4 * 2**20
 
 
 @dataclass(frozen=True)
@@ -58,13 +59,31 @@ def hash_files(
     progress.begin("hash", sum(file.size for file in files))
     with ThreadPoolExecutor(max_workers=min(4, os.cpu_count() or 1), thread_name_prefix="assay-hash") as pool:
         ending = _Ending(progress)
-        jobs = [pool.submit(hash_file, file, ending, part_size) for file in files]
+        jobs = [pool.submit(_hash_all, batch, ending, part_size) for batch in _batches(files)]
         try:
-            return [job.result() for job in jobs]
+            return [hashed for job in jobs for hashed in job.result()]
         except BaseException:
             ending.ended = True
             pool.shutdown(cancel_futures=True)
             raise
+
+
+def _batches(files: Sequence[LocalFile]) -> Iterator[list[LocalFile]]:
+    """Files by which a thread is busy for some milliseconds: handing each over by itself takes longer than hashing
+    a small one."""
+    batch, size = list[LocalFile](), 0
+    for file in files:
+        batch.append(file)
+        size += file.size
+        if size >= BATCH:
+            yield batch
+            batch, size = [], 0
+    if batch:
+        yield batch
+
+
+def _hash_all(files: Sequence[LocalFile], progress: Progress, part_size: int) -> list[HashedFile]:
+    return [hash_file(file, progress, part_size) for file in files]
 
 
 class _Ending:

@@ -52,6 +52,7 @@ class Attachment(AppendOnlyModel):
     class Kind(models.TextChoices):
         SIGNATURE = "signature"
         SUPPLIER_REPORT = "supplier_report"
+        CODE_DIFF = "code_diff"
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     version = models.ForeignKey(ModelVersion, on_delete=models.PROTECT, related_name="attachments")

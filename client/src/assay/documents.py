@@ -75,7 +75,7 @@ class Documents:
     def attach(
         self, ref: str, path: str | os.PathLike[str], *, kind: str, name: str | None = None
     ) -> Attachment:
-        """Keep a document with a version: `kind` signature or supplier_report. Raises PathRefused."""
+        """Keep a document with a version: `kind` signature, supplier_report or code_diff. Raises PathRefused."""
         content = read_document(path, LARGEST_SIGNATURE if kind == "signature" else LARGEST_ATTACHMENT)
 
         def blocks() -> Iterator[bytes]:

@@ -104,7 +104,10 @@ def test_names_are_one_part_of_a_path(cast: Cast, version: ModelVersion) -> None
 
 
 def test_what_is_refused(cast: Cast, version: ModelVersion) -> None:
-    assert attach(cast, "ben", kind="virus").json()["detail"] == "kind is one of signature, supplier_report."
+    assert (
+        attach(cast, "ben", kind="virus").json()["detail"]
+        == "kind is one of signature, supplier_report, code_diff."
+    )
     assert attach(cast, "ben", b"").status_code == 422
     assert attach(cast, "ben", bytes(4 * 1024 * 1024 + 1), kind="signature").status_code == 413
     over = attach(cast, "ben", bytes(LARGEST + 1))

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from assay.answers import Run, Version
+from assay.answers import Attachment, Run, Version
 
 
 class Recorder:
@@ -53,6 +53,12 @@ class Recorder:
         self.pushed = {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in files}
         digest = hashlib.sha256(json.dumps(self.pushed).encode()).hexdigest()
         return {"reference": f"{model}:3", "digest": f"sha256:{digest}"}  # type: ignore[typeddict-item]
+
+    def attach(
+        self, ref: str, path: str | os.PathLike[str], *, kind: str, name: str | None = None
+    ) -> Attachment:
+        self._note("attach", ref=ref, kind=kind, text=Path(path).read_text())
+        return {"kind": kind}  # type: ignore[typeddict-item]
 
     def _note(self, call: str, **facts: Any) -> None:
         json.dumps(facts, allow_nan=False)  # what cannot be sent is found here

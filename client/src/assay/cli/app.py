@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from assay.cli import account, catalog, files, keys, lifecycle, lineage
+from assay.cli import account, catalog, files, keys, lifecycle, lineage, run
 
 app = typer.Typer(
     name="assay",
@@ -45,11 +45,13 @@ PANELS = {
         lifecycle.reinstate,
         lifecycle.delete,
     ),
-    "Lineage": (lineage.trace, lineage.why, catalog.log),
+    "Lineage": (lineage.trace, lineage.why, catalog.log, run.send),
 }
 for panel, commands in PANELS.items():
     for command in commands:
         app.command(rich_help_panel=panel)(command)
+# everything after its first word is the command's own, options too
+app.command(rich_help_panel="Lineage", context_settings={"allow_interspersed_args": False})(run.run)
 
 
 app.add_typer(keys.app, rich_help_panel="Evidence")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -34,7 +35,10 @@ class Capture:
         self._begun = False
         with observe.paused():
             self.repository = self._repository()
-            self.environment: dict[str, Any] = self.attempt("the environment", environment.facts) or {}
+            self.environment: dict[str, Any] = self.attempt("the environment", self._environment) or {}
+            self.source_digest = str(
+                self.attempt("the entry point", lambda: entry.source_digest(entered)) or ""
+            )
             first = self.repository.root if self.repository is not None else entered.folder
             roots = [first, *(Path(root) for root in data_roots)]
             self.datasets = Datasets(roots, self.repository, self.redactor, self.completeness)
@@ -53,7 +57,7 @@ class Capture:
         """What a run is made of, as it is sent when it starts."""
         return {
             "entry_point": self.redactor.text(entry.shown(self.entry, self.repository)),
-            "command": self.redactor.command(entry.command()),
+            "command": self.redactor.command(self._command()),
             "code": self.code,
             "environment": self.environment,
             "config": self.config,
@@ -61,7 +65,17 @@ class Capture:
 
     @property
     def code(self) -> dict[str, Any] | None:
-        return self.repository.facts(self.redactor) if self.repository is not None else None
+        """With the digest of what was started as `source_digest`; None when it is neither in Git nor a file."""
+        code = self.repository.facts(self.redactor) if self.repository is not None else {}
+        if self.source_digest:
+            code["source_digest"] = self.source_digest
+        return code or None
+
+    @property
+    def changes(self) -> str:
+        """The diff against the commit, secrets taken out; empty when there is none, or none to be kept."""
+        found = self.repository.changes if self.repository is not None else None
+        return self.redactor.text(found.decode("utf-8", "replace")) if found else ""
 
     def take_config(self, path: str | os.PathLike[str]) -> None:
         """The configuration file that was named. Its values become parameters that arguments may replace."""
@@ -133,6 +147,12 @@ class Capture:
             self.attempt("data files", self.datasets.report_foreign)
             self.attempt("data files", self.datasets.close)
 
+    def _environment(self) -> dict[str, Any]:
+        return environment.facts()
+
+    def _command(self) -> list[str]:
+        return entry.command()
+
     def _repository(self) -> git.Repository | None:
         try:
             found = git.inspect(self.entry.folder)
@@ -146,9 +166,12 @@ class Capture:
         elif found.commit is None:
             self.completeness.incomplete("The Git repository has no commit yet.")
         elif found.dirty:
-            self.completeness.incomplete(
-                "The work tree had uncommitted changes; only the digest of their diff is recorded."
+            kept = (
+                "their diff is kept"
+                if found.changes is not None
+                else "only the digest of their diff is recorded"
             )
+            self.completeness.incomplete(f"The work tree had uncommitted changes; {kept}.")
         return found
 
     def _configuration(self, path: Path) -> None:
@@ -182,10 +205,14 @@ class Capture:
         if observer.errors:
             self.completeness.incomplete(f"{observer.errors} files that were opened could not be looked at.")
 
+    def _code_files(self) -> set[str]:
+        """The files of the code that ran."""
+        return {str(getattr(module, "__file__", None) or "") for module in list(sys.modules.values())}
+
     def _code_not_in_git(self) -> None:
         if self.repository is None:
             return
-        files = list(entry.not_in_git(self.entry, self.repository))
+        files = list(entry.not_in_git(self.entry, self.repository, self._code_files()))
         if files:
             names = ", ".join(f"`{self.redactor.text(file)}`" for file in files[:_MOST_LISTED])
             more = f" and {len(files) - _MOST_LISTED} more" if len(files) > _MOST_LISTED else ""

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import sys
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -18,10 +19,14 @@ _NOT_PROJECT = re.compile(r"(?:^|/)(?:site-packages|dist-packages|\.venv|venv|no
 
 @dataclass(frozen=True)
 class Entry:
-    """`name` is module:function, script.py:function, or a script; `file` is None in a notebook or a shell."""
+    """`name` is module:function, script.py:function, or a script; `file` is None in a notebook or a shell.
+
+    `source` is the code where it is in no file: the cells of a notebook that were run so far.
+    """
 
     name: str
     file: Path | None
+    source: str = field(default="", repr=False)
 
     @property
     def folder(self) -> Path:
@@ -36,13 +41,23 @@ def of_function(function: Callable[..., Any]) -> Entry:
     if module == "__main__":
         main = sys.modules.get("__main__")
         spec = getattr(main, "__spec__", None)
-        module = spec.name if spec is not None else (file.name if file else "notebook")
-    return Entry(f"{module}:{function.__qualname__}", file)
+        module = spec.name if spec is not None else (file.name if file else _notebook(function.__globals__))
+    return Entry(f"{module}:{function.__qualname__}", file, "" if file else _cells(function.__globals__))
 
 
 def of_frame(frame: FrameType | None) -> Entry:
     file = _file(frame.f_code.co_filename if frame is not None else "")
-    return Entry(file.name if file else "notebook", file)
+    names = frame.f_globals if frame is not None else {}
+    return Entry(file.name if file else _notebook(names), file, "" if file else _cells(names))
+
+
+def source_digest(entry: Entry) -> str:
+    """`sha256:<hex>` of the file that was started, or of the cells run so far; empty when neither is known.
+
+    Raises OSError.
+    """
+    content = entry.file.read_bytes() if entry.file is not None else entry.source.encode()
+    return f"sha256:{hashlib.sha256(content).hexdigest()}" if content else ""
 
 
 def shown(entry: Entry, repository: Repository | None) -> str:
@@ -62,14 +77,12 @@ def command() -> list[str]:
     return [os.path.basename(arguments[0]), *arguments[1:]] if arguments else []
 
 
-def not_in_git(entry: Entry, repository: Repository) -> Iterator[str]:
+def not_in_git(entry: Entry, repository: Repository, ran: set[str]) -> Iterator[str]:
     """Code of the project that ran and that no commit holds, as paths in the repository."""
     root = os.path.realpath(repository.root) + os.sep
-    files = {getattr(module, "__file__", None) for module in list(sys.modules.values())}
-    if entry.file is not None:
-        files.add(str(entry.file))
+    files = ran | {str(entry.file or "")}
     folders: dict[str, str] = {}
-    for file in sorted(file for file in files if isinstance(file, str)):
+    for file in sorted(file for file in files if file):
         folder, name = os.path.split(file)
         if folder not in folders:
             folders[folder] = os.path.realpath(folder)
@@ -82,3 +95,18 @@ def not_in_git(entry: Entry, repository: Repository) -> Iterator[str]:
 def _file(name: str) -> Path | None:
     path = Path(name)
     return path.absolute() if name and not name.startswith("<") and path.is_file() else None
+
+
+def _notebook(names: Mapping[str, Any]) -> str:
+    """The notebook's file where the front end tells it: VS Code in a variable, Jupyter in the environment."""
+    told = names.get("__vsc_ipynb_file__") or os.environ.get("JPY_SESSION_NAME") or ""
+    name = os.path.basename(str(told))
+    return name if name.endswith(".ipynb") else "notebook"
+
+
+def _cells(names: Mapping[str, Any]) -> str:
+    """The cells of an IPython kernel, as they were run; `In` is its list of them."""
+    cells = names.get("In")
+    if not isinstance(cells, list) or not callable(names.get("get_ipython")):
+        return ""
+    return "\n\n".join(str(cell) for cell in cells if cell)

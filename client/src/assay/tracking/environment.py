@@ -8,8 +8,11 @@ import platform
 import re
 import shutil
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+
+from assay.tracking import pod
 
 # What of a process's variables says how it computes. No other variable is sent.
 ALLOWED_VARIABLES = (
@@ -18,21 +21,26 @@ ALLOWED_VARIABLES = (
 )  # fmt: skip
 
 
-def facts() -> dict[str, Any]:
-    """The `environment` of a run, as it is sent. An image digest is known only when the pipeline sets it."""
+def facts(python: str = "", path: Sequence[str] | None = None) -> dict[str, Any]:
+    """The `environment` of a run, as it is sent: of this interpreter, or of that with this name and search path."""
     return {
-        "image_digest": os.environ.get("ASSAY_IMAGE_DIGEST", ""),
-        "python": f"{platform.python_implementation()} {platform.python_version()}",
+        "image_digest": os.environ.get("ASSAY_IMAGE_DIGEST") or pod.image_digest(),
+        "python": python or f"{platform.python_implementation()} {platform.python_version()}",
         "os": operating_system(),
-        "packages": packages(),
+        "packages": packages(path),
         "hardware": hardware(),
     }
 
 
-def packages() -> dict[str, str]:
+def packages(path: Sequence[str] | None = None) -> dict[str, str]:
     """Installed distributions by their normalised name. The first on the path is the one that is imported."""
     found: dict[str, str] = {}
-    for distribution in importlib.metadata.distributions():
+    searched = (
+        importlib.metadata.distributions()
+        if path is None
+        else importlib.metadata.distributions(path=list(path))
+    )
+    for distribution in searched:
         described = distribution.metadata  # parsed anew each time that it is asked for
         name = described["Name"]
         if name:

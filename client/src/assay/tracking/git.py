@@ -1,4 +1,4 @@
-"""The code that ran: the Git repository of the entry point. Only the digest of a diff leaves the machine."""
+"""The code that ran: the Git repository of the entry point, and what was changed in it since the last commit."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from typing import Any
 from assay.tracking.redaction import Redactor
 
 MAX_UNTRACKED = 200
+# Bytes of a diff that is kept; of a larger one only the digest is.
+MAX_DIFF = 1 << 20
 _SECONDS = 30
 
 
@@ -31,6 +33,8 @@ class Repository:
     dirty: bool
     diff_digest: str | None
     untracked: list[str] = field(default_factory=list)
+    # the diff itself; None when there is none, or one above MAX_DIFF
+    changes: bytes | None = field(default=None, repr=False)
 
     @cached_property
     def tracked(self) -> frozenset[str]:
@@ -42,7 +46,7 @@ class Repository:
         return {
             "commit": self.commit or "",
             "remote": redactor.text(self.remote or ""),
-            "branch": self.branch or "",
+            "branch": redactor.text(self.branch or ""),
             "dirty": self.dirty,
             "diff_digest": self.diff_digest or "",
             "untracked": [redactor.text(path) for path in self.untracked[:MAX_UNTRACKED]],
@@ -64,11 +68,13 @@ def inspect(folder: Path) -> Repository | None:
     untracked = [line[3:] for line in status if line.startswith("?? ")]
     dirty = len(untracked) < len(status)
     commit = _line(top, "rev-parse", "--verify", "--quiet", "HEAD")
-    diff = None
+    diff, changes = None, b""
     if dirty:
         against = ("HEAD",) if commit else ("--cached",)
         changes = _git(top, "diff", "--no-ext-diff", "--no-color", "--no-textconv", "--binary", *against)
         diff = f"sha256:{hashlib.sha256(changes).hexdigest()}"
+        if b"\nGIT binary patch\n" in changes:  # in which no secret would be found
+            changes = _git(top, "diff", "--no-ext-diff", "--no-color", "--no-textconv", *against)
     return Repository(
         root=top,
         commit=commit,
@@ -77,6 +83,7 @@ def inspect(folder: Path) -> Repository | None:
         dirty=dirty,
         diff_digest=diff,
         untracked=untracked,
+        changes=changes if 0 < len(changes) <= MAX_DIFF else None,
     )
 
 

@@ -19,7 +19,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from assay.tracking.hashing import Stamp, stamp
+# by its place, not by its name: `assay run` loads this where the client is not installed
+from .hashing import Stamp, stamp
 
 # Folders that hold code, environments, caches and tools' own files, wherever under a root they are.
 _NOT_DATA = re.compile(
@@ -149,10 +150,29 @@ class Observer:
                 if self._on_read is not None:
                     self._on_read(path)
 
+    def read_elsewhere(self, path: str, seen: Seen) -> None:
+        """Another process of the run opened it."""
+        if path not in self.reads:
+            self.reads[path] = seen
+            if self._on_read is not None:
+                self._on_read(path)
+
     def renamed(self, target: object) -> None:
         path = self.absolute(target)
         if path is not None:
             self.written[path] = None
+
+    def started(self, program: str) -> None:
+        """Another program is started."""
+        self.unobserved[f"The program `{program}` was started; the files it read could not be observed."] = (
+            None
+        )
+
+    def forked(self) -> None:
+        self.unobserved["The process was forked; the files the copy read could not be observed."] = None
+
+    def raised(self, kind: type[BaseException], error: BaseException) -> None:
+        """Nothing caught an exception, and the process ends by it."""
 
     @staticmethod
     def absolute(source: object) -> str | None:
@@ -268,9 +288,7 @@ def _on_process(observer: Observer, arguments: tuple[Any, ...]) -> None:
     words = command.split() if isinstance(command, str) else list(command or ())
     program = os.path.basename(os.fsdecode(words[0])) if words else os.path.basename(str(arguments[0]))
     if program not in _HARMLESS:
-        observer.unobserved[
-            f"The program `{program}` was started; the files it read could not be observed."
-        ] = None
+        observer.started(program)
 
 
 def _on_shell(observer: Observer, arguments: tuple[Any, ...]) -> None:
@@ -278,7 +296,11 @@ def _on_shell(observer: Observer, arguments: tuple[Any, ...]) -> None:
 
 
 def _on_fork(observer: Observer, arguments: tuple[Any, ...]) -> None:
-    observer.unobserved["The process was forked; the files the copy read could not be observed."] = None
+    observer.forked()
+
+
+def _on_uncaught(observer: Observer, arguments: tuple[Any, ...]) -> None:
+    observer.raised(arguments[1], arguments[2])
 
 
 def _on_connect(observer: Observer, arguments: tuple[Any, ...]) -> None:
@@ -301,10 +323,12 @@ _HANDLERS: dict[str, Callable[[Observer, tuple[Any, ...]], None]] = {
     "sqlite3.connect": _on_sqlite,
     "subprocess.Popen": _on_process,
     "os.posix_spawn": _on_process,
+    "os.exec": _on_process,
     "os.system": _on_shell,
     "os.fork": _on_fork,
     "os.forkpty": _on_fork,
     "socket.connect": _on_connect,
+    "sys.excepthook": _on_uncaught,
 }
 
 

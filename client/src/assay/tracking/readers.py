@@ -20,7 +20,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from assay.tracking import observe
+from . import observe
 
 # Imported means used, as far as can be seen: their reads happen in C, C++, Rust or another process.
 UNOBSERVABLE = (

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from assay.answers import Version
-from assay.errors import AssayError, TimedOut, VersionFailed
+from assay.errors import AssayError, TimedOut, Unreachable, VersionFailed
 from assay.tracking import report
 from assay.tracking.capture import Capture
-from assay.tracking.sending import Registry, Sender
+from assay.tracking.sending import CHANGES, Registry, Sender
 from assay.tracking.serialisers import NotSerialisable, Written, serialise
 
 
@@ -39,7 +39,8 @@ def register(
         written = serialise(model, files, wanted.serializer)
         if written.note:
             report.say(f"assay: {written.note}")
-        version = _push(written, signature(model), wanted, client, sender)
+        version = _push(written, signature(model), wanted, client, sender, capture.changes)
+        _attach_changes(version, client, capture.changes)
         report.say(
             report.registered(
                 version,
@@ -90,9 +91,16 @@ class NotSent(Exception):
 
 
 def _push(
-    written: Written, schema: dict[str, Any] | None, wanted: Wanted, client: Registry, sender: Sender
+    written: Written,
+    schema: dict[str, Any] | None,
+    wanted: Wanted,
+    client: Registry,
+    sender: Sender,
+    changes: str,
 ) -> Version:
     try:
+        if not sender.created:
+            raise Unreachable(sender.away or "the run is not known to the registry yet")
         return client.push(
             written.path, wanted.name, run=sender.run, tags=wanted.tags, description=wanted.description,
             format=written.format, schema=schema, base=wanted.base,
@@ -104,9 +112,22 @@ def _push(
             "name": wanted.name, "format": written.format, "schema": schema, "tags": dict(wanted.tags),
             "description": wanted.description, "base": list(wanted.base),
         }  # fmt: skip
-        kept = sender.keep(written.path, facts)
+        kept = sender.keep(written.path, facts, changes)
         where = f"its files are in {kept}" if kept else "its files could not be kept"
         raise NotSent(f"{sentence(error)} The model was not sent; {where}.") from error
+
+
+def _attach_changes(version: Version, client: Registry, changes: str) -> None:
+    """The uncommitted changes, secrets taken out, are kept with the version."""
+    if not changes:
+        return
+    with tempfile.TemporaryDirectory(prefix="assay-diff-") as folder:
+        file = Path(folder) / CHANGES
+        file.write_text(changes, encoding="utf-8")
+        try:
+            client.attach(version["reference"], file, kind="code_diff")
+        except AssayError as error:
+            report.say(f"assay: the uncommitted changes were not kept with the version: {sentence(error)}")
 
 
 def _say_why_not(capture: Capture, wanted: Wanted, why: str) -> None:

@@ -7,6 +7,7 @@ import datetime as dt
 import inspect
 import os
 import time
+import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
@@ -27,8 +28,19 @@ _current: contextvars.ContextVar[ActiveRun | None] = contextvars.ContextVar("ass
 
 
 @dataclass(frozen=True)
+class Ended:
+    """How a run ended: finished, failed or killed, and the failure in its own words."""
+
+    status: str
+    failure: str = ""
+
+
+@dataclass(frozen=True)
 class Options:
-    """What a run is told when it is made. `on_unreachable` is raise or warn; empty: ASSAY_ON_UNREACHABLE says."""
+    """What a run is told when it is made. `on_unreachable` is raise, warn or keep; empty: ASSAY_ON_UNREACHABLE says.
+
+    With keep the run goes on as if it had been created, and what it says is kept on disk until it can be sent.
+    """
 
     namespace: str
     experiment: str = "default"
@@ -177,26 +189,19 @@ class ActiveRun:
 
     def begin(self, before: Callable[[Capture], None] | None = None) -> None:
         """Create the run. Raises AssayError, see `run`. `before` adds to what is captured before it is created."""
-        warn = (self._options.on_unreachable or os.environ.get("ASSAY_ON_UNREACHABLE") or "raise") == "warn"
+        wanted = self._options.on_unreachable or os.environ.get("ASSAY_ON_UNREACHABLE") or "raise"
         self._started = _now()
         try:
             with observe.paused():
-                capture = Capture(self._entry, self._options.data_roots)
+                capture = self._new_capture()
                 if self._options.config is not None:
                     capture.take_config(self._options.config)
                 if before is not None:
                     before(capture)
                 client = self._options.client or Client()
-                facts = capture.facts()
-                created = client.create_run(
-                    self.namespace,
-                    experiment=self.experiment,
-                    name=self._options.name,
-                    started_at=self._started,
-                    **facts,
-                )
+                sender = self._create(client, capture, keep=wanted == "keep")
         except AssayError as error:
-            if warn and (is_away(error) or isinstance(error, SettingsError)):
+            if wanted == "warn" and (is_away(error) or isinstance(error, SettingsError)):
                 report.say("assay: registry not reachable, training goes on, nothing will be recorded")
                 report.say(f"  {error.sentence}")
                 return
@@ -205,8 +210,8 @@ class ActiveRun:
             report.say("assay: capture failed, training goes on, nothing will be recorded")
             report.say(f"  {Redactor().text(f'{type(error).__name__}: {error}')}")
             return
-        self.id, self.status = str(created["id"]), "running"
-        self._client, self._capture, self._sender = client, capture, Sender(client, self.id)
+        self.id, self.status = sender.run, "running"
+        self._client, self._capture, self._sender = client, capture, sender
         capture.take_declared(self._options.datasets)
         self._add_parameters(capture.parameters, redacted=True)
         for key, value in self._options.tags.items():
@@ -219,8 +224,13 @@ class ActiveRun:
         if self._capture is not None:
             self._capture.end()
 
-    def end(self, error: BaseException | None = None, *, quiet: bool = False) -> None:
-        """Finish the run. Never raises. `quiet`: a line about what was registered follows."""
+    def end(
+        self, error: BaseException | None = None, *, quiet: bool = False, ended: Ended | None = None
+    ) -> None:
+        """Finish the run, as the error or `ended` says. Never raises.
+
+        `quiet`: a line about what was registered follows.
+        """
         capture, sender = self._going_on(), self._sender
         if self._token is not None:
             _current.reset(self._token)
@@ -233,16 +243,37 @@ class ActiveRun:
             capture.close()
             sender.flush()
             self._note_refusals(capture, sender)
-            self.status = _status(error)
+            told = ended or _ended(error)
+            self.status = told.status
+            self.id = sender.run  # one that could not be created at first may have been since
             # a clock that was set back must not make it end before it began
             facts: dict[str, Any] = {"status": self.status, "ended_at": max(_now(), self._started)}
             facts["capture"] = capture.completeness.facts()
-            if self.status != "finished" and error is not None:
-                facts["failure"] = capture.redactor.text(f"{type(error).__qualname__}: {error}")[
-                    :_MOST_FAILURE
-                ]
+            if told.failure:
+                failure = capture.redactor.text(told.failure)
+                facts["failure"] = failure[-_MOST_FAILURE:] if ended else failure[:_MOST_FAILURE]
             sent = sender.finish(facts)
             self._say_how_it_ended(capture, sender, sent, quiet)
+
+    def _new_capture(self) -> Capture:
+        return Capture(self._entry, self._options.data_roots)
+
+    def _create(self, client: Registry, capture: Capture, *, keep: bool) -> Sender:
+        facts: dict[str, Any] = {
+            "experiment": self.experiment,
+            "name": self._options.name,
+            "started_at": self._started,
+            **capture.facts(),
+        }
+        try:
+            return Sender(client, str(client.create_run(self.namespace, **facts)["id"]))
+        except AssayError as error:
+            if not (keep and is_away(error)):
+                raise
+            report.say(
+                f"assay: registry not reachable, training goes on, the record is kept: {error.sentence}"
+            )
+            return Sender(client, f"local-{uuid.uuid4()}", {"namespace": self.namespace, **facts})
 
     def _going_on(self) -> Capture | None:
         return self._capture if self.status == "running" else None
@@ -263,9 +294,10 @@ class ActiveRun:
         sender.flush_if_due()
 
     def _add_metrics(self, values: Mapping[str, object], step: int | None) -> None:
-        sender = self._sender
-        if sender is None:
+        capture, sender = self._capture, self._sender
+        if capture is None or sender is None:
             return
+        redactor = capture.redactor
         at = time.time_ns() // 1_000_000
         for key, value in values.items():
             found = number(value)
@@ -273,7 +305,7 @@ class ActiveRun:
                 raise TypeError(f"the metric {key} is a {type(value).__name__}, not a number")
             taken = self._steps.get(key, 0) if step is None else step
             self._steps[key] = taken + 1
-            sender.metric(key, found, taken, at)
+            sender.metric(redactor.text(key), found, taken, at)
         with observe.paused():
             sender.flush_if_due()
 
@@ -310,12 +342,15 @@ class ActiveRun:
             kept = sender.keep()
             where = f"it is kept in {kept}" if kept else "it could not be kept either"
             report.say(f"assay: the end of run {self.id} could not be sent ({sender.away}); {where}")
+            if kept:
+                report.say("  `assay send` sends it when the registry can be reached")
 
 
-def _status(error: BaseException | None) -> str:
+def _ended(error: BaseException | None) -> Ended:
     if error is None or (isinstance(error, SystemExit) and error.code in (None, 0)):
-        return "finished"
-    return "killed" if isinstance(error, KeyboardInterrupt) else "failed"
+        return Ended("finished")
+    status = "killed" if isinstance(error, KeyboardInterrupt) else "failed"
+    return Ended(status, f"{type(error).__qualname__}: {error}")
 
 
 def _now() -> str:

@@ -13,12 +13,14 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
-from assay.answers import Run, Version
+from assay.answers import Attachment, Run, Version
 from assay.errors import AssayError, ServerFault, TooManyRequests, Unreachable
 from assay.tracking.datasets import Use
 
 T = TypeVar("T")
 
+# The file of a diff, as it is kept here and with a version.
+CHANGES = "changes.diff"
 BATCH = 500
 SECONDS_BETWEEN = 5.0
 # While the registry is away the training is not made to wait for it at every step.
@@ -49,6 +51,10 @@ class Registry(Protocol):
 
     def log_datasets(self, run_id: str, datasets: Sequence[Mapping[str, Any]]) -> None: ...
 
+    def attach(
+        self, ref: str, path: str | os.PathLike[str], *, kind: str, name: str | None = None
+    ) -> Attachment: ...
+
     def push(  # noqa: PLR0913 - as the client has it
         self,
         path: str | os.PathLike[str],
@@ -71,11 +77,13 @@ def is_away(error: BaseException) -> bool:
 
 
 class Sender:
-    """The outbox of one run."""
+    """The outbox of one run. With `create`, the facts of a run that could not be created yet, it is created first."""
 
-    def __init__(self, client: Registry, run_id: str) -> None:
+    def __init__(self, client: Registry, run_id: str, create: Mapping[str, Any] | None = None) -> None:
         self._client = client
         self.run = run_id
+        self.folder = run_id
+        self._create = dict(create or {})
         self._lock = threading.RLock()
         self._parameters: dict[str, str] = {}
         self._metrics: list[dict[str, Any]] = []
@@ -86,6 +94,11 @@ class Sender:
         self._not_before = time.monotonic() + SECONDS_BETWEEN
         self.refused: list[str] = []
         self.away: str = ""
+
+    @property
+    def created(self) -> bool:
+        """Whether the registry knows the run."""
+        return not self._create
 
     def parameter(self, key: str, value: str) -> None:
         with self._lock:
@@ -120,6 +133,10 @@ class Sender:
         """Send what waits. False when some of it still waits."""
         with self._lock:
             self.away = ""
+            if self._create and not self._send(self._begin):
+                pass
+            elif self._create:  # refused: there is no run to which anything could be sent
+                self.away = self.refused[-1] if self.refused else "the run could not be created"
             while not self.away and (self._parameters or self._metrics or self._tags):
                 parameters = dict(list(self._parameters.items())[:BATCH])
                 metrics, tags = self._metrics[:BATCH], dict(list(self._tags.items())[:BATCH])
@@ -144,28 +161,37 @@ class Sender:
                 self._finish = {}
             return not self.away
 
-    def keep(self, model: Path | None = None, facts: Mapping[str, Any] | None = None) -> Path | None:
-        """Write what could not be sent where it is found again, and copy a model's files there.
+    def keep(
+        self, model: Path | None = None, facts: Mapping[str, Any] | None = None, changes: str = ""
+    ) -> Path | None:
+        """Write what could not be sent where it is found again, and copy a model's files and a diff there.
 
         Answers the folder, of the model if one is given; None when that fails too.
         """
         try:
-            folder = unsent_folder() / self.run
+            folder = unsent_folder() / self.folder
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             target = folder
             if model is not None:
                 target = folder / f"model-{len(self._models) + 1}"
                 shutil.rmtree(target, ignore_errors=True)
                 shutil.copytree(model, target) if model.is_dir() else _copy(model, target)
-                self._models.append({**(facts or {}), "files": target.name})
+                self._models.append({**(facts or {}), "files": target.name, "single": not model.is_dir()})
+            if changes:
+                (folder / CHANGES).write_text(changes, encoding="utf-8")
             record = {
-                "run": self.run, "server": self._client.url, "parameters": self._parameters, "metrics": self._metrics,
+                "run": self.run, "server": self._client.url, "create": self._create,
+                "parameters": self._parameters, "metrics": self._metrics,
                 "tags": self._tags, "datasets": self._datasets, "finish": self._finish, "models": self._models,
             }  # fmt: skip
             (folder / "record.json").write_text(json.dumps(record, indent=2), encoding="utf-8")
         except OSError:
             return None
         return target
+
+    def _begin(self) -> None:
+        self.run = str(self._client.create_run(**self._create)["id"])
+        self._create = {}
 
     def _log(self, parameters: dict[str, str], metrics: list[dict[str, Any]], tags: dict[str, str]) -> bool:
         """Send a batch; one that is refused is sent in its parts, so that one bad entry does not take others along."""

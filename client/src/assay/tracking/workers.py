@@ -8,20 +8,16 @@ watched, workers that were there before the run among them, is said.
 from __future__ import annotations
 
 import contextlib
-import itertools
 import json
 import multiprocessing.process
-import os
 import shutil
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from assay.tracking import observe, readers
-from assay.tracking.hashing import Stamp
+from . import observe, readers, telling
 
 # For each run, the folder for the lists of opened files, and its rules.
 Plans = list[tuple[str, observe.Rules]]
@@ -51,7 +47,7 @@ class Watch:
         for file in sorted(self._folder.iterdir()):
             for line in file.read_text(encoding="utf-8", errors="surrogateescape").splitlines():
                 with contextlib.suppress(ValueError, KeyError, TypeError):
-                    self._take(json.loads(line))
+                    telling.take(self._observer, json.loads(line))
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def missed(self, name: str) -> None:
@@ -63,57 +59,6 @@ class Watch:
         if self._folder is None:
             self._folder = Path(tempfile.mkdtemp(prefix="assay-workers-"))
         return str(self._folder), self._observer.rules
-
-    def _take(self, line: dict[str, Any]) -> None:
-        if "unobserved" in line:
-            self._observer.unobserved[line["unobserved"]] = None
-            return
-        path = line["path"]
-        if line["kind"] == "written":
-            self._observer.written[path] = None
-            return
-        seen = observe.Seen(Stamp(**line["stamp"]), line["writable"])
-        kept = self._observer.reads if line["kind"] == "read" else self._observer.foreign
-        kept.setdefault(path, seen)
-
-
-class WorkerObserver(observe.Observer):
-    """In a worker: every find goes to a file of its own, one line, written at once."""
-
-    def __init__(self, rules: observe.Rules, folder: str) -> None:
-        super().__init__(rules)
-        name = Path(folder) / f"{os.getpid()}-{id(self)}.jsonl"
-        self._file = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-        self._told = {"read": 0, "foreign": 0, "written": 0, "unobserved": 0}
-
-    def opened(self, source: object, *, write: bool = False, read: bool = True) -> None:
-        super().opened(source, write=write, read=read)
-        self.tell_new()
-
-    def renamed(self, target: object) -> None:
-        super().renamed(target)
-        self.tell_new()
-
-    def tell_new(self) -> None:
-        # importing a reader opens its files, so that it is told before it can read
-        for sentence in readers.imported():
-            self.unobserved[sentence] = None
-        for kind, found in (("read", self.reads), ("foreign", self.foreign)):
-            for path, seen in self._new(kind, found):
-                self._line(
-                    {"kind": kind, "path": path, "stamp": asdict(seen.stamp), "writable": seen.writable}
-                )
-        for path, _ in self._new("written", self.written):
-            self._line({"kind": "written", "path": path})
-        for sentence, _ in self._new("unobserved", self.unobserved):
-            self._line({"unobserved": sentence})
-
-    def _new(self, kind: str, found: dict[str, Any]) -> list[tuple[str, Any]]:
-        told, self._told[kind] = self._told[kind], len(found)
-        return list(itertools.islice(found.items(), told, None)) if len(found) > told else []
-
-    def _line(self, line: dict[str, Any]) -> None:
-        os.write(self._file, (json.dumps(line) + "\n").encode())
 
 
 class WatchedRun:
@@ -128,7 +73,7 @@ class WatchedRun:
         watching = []
         for folder, rules in self._plans:
             with contextlib.suppress(OSError):
-                watching.append(WorkerObserver(rules, folder))
+                watching.append(telling.TellingObserver(rules, folder))
         for observer in watching:
             observe.start(observer)
         readers.wrap()
@@ -136,10 +81,8 @@ class WatchedRun:
             type(self._process).run(self._process)
         finally:
             for observer in watching:
-                for sentence in readers.unobservable(observer.rules.roots):
-                    observer.unobserved[sentence] = None
                 with contextlib.suppress(OSError):
-                    observer.tell_new()
+                    observer.tell_unobservable()
 
 
 def _add(watch: Watch) -> None:

@@ -277,7 +277,7 @@ def test_no_secret_of_any_kind_reaches_the_registry(
         "--db", f"postgres://ben:{planted['userinfo']}@db/x", "--aws-secret-access-key", planted["aws"],
         "--header", f"Authorization: Bearer {planted['header']}",
     )  # fmt: skip
-    environment = {
+    desk.environment |= {
         "TRAINER_PASSWORD": planted["env"],
         "WAREHOUSE_KEY": planted["envkey"],
         "WAREHOUSE_URL": f"mysql://u:{planted['dburl']}@host/x",
@@ -295,8 +295,8 @@ def test_no_secret_of_any_kind_reaches_the_registry(
         "python",
     )
     told = [
-        desk.assay(*start, "train.py", *arguments, **environment),
-        desk.assay(*start, "train.py", *arguments, "fail", code=1, **environment),
+        desk.assay(*start, "train.py", *arguments),
+        desk.assay(*start, "train.py", *arguments, "fail", code=1),
     ]
     assert f"registered {model}:1" in told[0].stderr
     diff = ben.attachment(ben.attachments(f"{model}:1")[0]["id"]).decode()

@@ -23,7 +23,7 @@ from assay.tracking.runs import Options
 
 def run(
     command: Annotated[
-        list[str], typer.Argument(metavar="-- COMMAND...", show_default=False, help="What trains, as it is.")
+        list[str], typer.Argument(metavar="-- COMMAND", show_default=False, help="What trains, as it is.")
     ],
     name: Annotated[
         str,

@@ -31,7 +31,7 @@ def _in_a_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 def test_the_notebook_and_the_cells_that_were_run(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("JPY_SESSION_NAME", "/home/ben/work/explore.ipynb")
+    monkeypatch.setenv("JPY_SESSION_NAME", "/home/ben/explore.ipynb")
     recorder = Recorder()
     kernel(CELLS, recorder=recorder)
     made = recorder.told("create_run")

@@ -66,12 +66,17 @@ def sweep_versions() -> None:
 
 
 @shared_task(name="registry.scan_version", bind=True, soft_time_limit=SOFT, time_limit=HARD)
-def scan_version(self: Task[..., None], *, version_id: str) -> None:
-    """Look into the files of a version. The publishing that asked for it may hold the row for a moment yet."""
+def scan_version(self: Task[..., None], *, version_id: str, swept: bool = False) -> None:
+    """Look into the files of a version. The publishing that asked for it may hold the row for a moment yet.
+
+    The message of a publishing goes back into the line until all files are done. One of the sweep does not: between
+    two turns a version looks like one whose message is lost, and a second line of turns would never end.
+    """
     try:
         done = scan.scan_version(UUID(version_id), seconds=TURN_SECONDS)
     except scan.TurnOver:
-        scan_version.delay(version_id=version_id)
+        if not swept:
+            scan_version.delay(version_id=version_id)
         return
     except StoreUnavailable as error:
         logger.warning("scanning %s waits: %s", version_id, error.details)
@@ -87,7 +92,7 @@ def sweep_scans() -> None:
     recent = scan.unscanned(created_since=now - RECENT)
     idle = ModelVersion.objects.filter(free(now), ready_at__lt=now - LOST_AFTER)
     for pk in idle.filter(pk__in=list(itertools.islice(recent, MOST_SWEPT))).values_list("pk", flat=True):
-        scan_version.delay(version_id=str(pk))
+        scan_version.delay(version_id=str(pk), swept=True)
 
 
 @shared_task(name="registry.rescan_versions", soft_time_limit=SOFT, time_limit=HARD)

@@ -139,7 +139,7 @@ def test_one_worker_at_a_time(cast: Cast, monkeypatch: pytest.MonkeyPatch) -> No
     rows.update(claimed_at=timezone.now())
     assert not scan.scan_version(version.pk)
     sent: list[str] = []
-    monkeypatch.setattr(scan_version, "delay", lambda *, version_id: sent.append(version_id))
+    monkeypatch.setattr(scan_version, "delay", lambda *, version_id, swept: sent.append(version_id))
     monkeypatch.setattr("registry.tasks.artifacts.LOST_AFTER", timedelta(0))
     monkeypatch.setattr(
         "registry.tasks.artifacts.MOST_SWEPT", 100_000
@@ -169,6 +169,18 @@ def test_a_scan_of_many_files_gives_way(cast: Cast, monkeypatch: pytest.MonkeyPa
     scan_version(version_id=str(version.pk))
     assert turns == []
     assert again(version).safety == "clean"
+
+
+def test_the_sweep_begins_no_second_line_of_turns(cast: Cast, monkeypatch: pytest.MonkeyPatch) -> None:
+    version = published(cast, {f"{number}.pkl": fine() for number in range(3)})
+    sent: list[str] = []
+    monkeypatch.setattr(scan_version, "delay", lambda *, version_id: sent.append(version_id))
+    monkeypatch.setattr("registry.tasks.artifacts.TURN_SECONDS", 0.0)
+    clock = SimpleNamespace(monotonic=iter((0, 0, 1)).__next__)
+    monkeypatch.setattr("registry.artifacts.scan.time", clock)
+    scan_version(version_id=str(version.pk), swept=True)
+    assert sent == []
+    assert ScanReport.objects.filter(blob__artifacts__manifest=version.manifest).count() == 1
 
 
 def test_a_namespace_may_hand_out_only_what_is_clean(cast: Cast) -> None:

@@ -20,6 +20,10 @@ from django.conf import settings
 from psycopg import sql
 
 import assay
+from assay.answers import Run
+from assay.errors import Unreachable
+from assay.tracking import kept
+from assay.tracking.sending import Sender
 from config.buckets import client_for
 from tests.cast import Cast, make_cast
 from tests.conftest import Live, Process
@@ -207,6 +211,45 @@ def test_what_was_trained_without_the_registry_is_sent_later(
     assert len(run["datasets"]) == 2
     assert [each["kind"] for each in ben.attachments(f"{model}:1")] == ["code_diff"]
     assert desk.assay("send").stdout.strip() == "Nothing is waiting to be sent."
+
+
+class _Forgetful(assay.Client):
+    """Loses the answer to the first run that it creates."""
+
+    lost: str = ""
+
+    def create_run(self, namespace: str, **facts: Any) -> Run:
+        answer = super().create_run(namespace, **facts)
+        if not self.lost:
+            self.lost = answer["id"]
+            raise Unreachable("The answer did not come.")
+        return answer
+
+
+def test_a_run_whose_answer_was_lost_is_recorded_once(
+    live: Live, cast: Cast, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    with _Forgetful(live.url, cast.token("ben")) as client:
+        with assay.run(namespace=cast.namespace.name, client=client, on_unreachable="keep") as run:
+            run.log_metric("auc", 0.5)
+        (found,) = client.runs(cast.namespace.name)
+        assert (found["id"], found["status"]) == (client.lost, "finished")
+
+
+def test_a_kept_run_that_was_created_and_not_written_down_is_created_once(
+    ben: assay.Client, cast: Cast, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    create = {
+        "namespace": cast.namespace.name, "idempotency_key": "k-1", "experiment": "card",
+        "started_at": "2026-01-01T00:00:00Z",
+    }  # fmt: skip
+    Sender(ben, "local-k-1", create).keep()
+    created = ben.create_run(**create)["id"]
+    (sent,) = kept.send(ben, kept.kept_folders())
+    assert (sent.problem, sent.run) == ("", created)
+    assert [run["id"] for run in ben.runs(cast.namespace.name)] == [created]
 
 
 @pytest.fixture

@@ -325,9 +325,12 @@ class Client(Documents):
         answer: Graph = self.get(f"{self._path(ref)}/lineage", {"direction": direction, "depth": depth})
         return answer
 
-    def create_run(self, namespace: str, **facts: Any) -> Run:
-        """Start a run: `experiment`, `name`, `started_at`, `entry_point`, `command`, `code`, ..."""
-        answer: Run = self.post(f"{namespace_path(namespace)}/runs", facts)
+    def create_run(self, namespace: str, *, idempotency_key: str | None = None, **facts: Any) -> Run:
+        """Start a run: `experiment`, `name`, `started_at`, `entry_point`, `command`, `code`, ...
+
+        With a key, the same call made again is answered with the same run.
+        """
+        answer: Run = self.post(f"{namespace_path(namespace)}/runs", facts, idempotency_key=idempotency_key)
         return answer
 
     def run(self, run_id: str) -> Run:

@@ -227,7 +227,7 @@ class ProgramCapture(Capture):
             self.completeness.incomplete(
                 "The packages of the program are not known: no Python process came forward."
             )
-            return {**environment.facts(python="unknown", path=[])}
+            return environment.facts(python="unknown", path=[])
         return environment.facts(said["python"], said["path"])
 
     def _command(self) -> list[str]:

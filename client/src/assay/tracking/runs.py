@@ -265,15 +265,18 @@ class ActiveRun:
             "started_at": self._started,
             **capture.facts(),
         }
+        # The answer may be lost where the call was not: whoever says it again, says it with the same key.
+        key = str(uuid.uuid4())
         try:
-            return Sender(client, str(client.create_run(self.namespace, **facts)["id"]))
+            return Sender(client, str(client.create_run(self.namespace, idempotency_key=key, **facts)["id"]))
         except AssayError as error:
             if not (keep and is_away(error)):
                 raise
             report.say(
                 f"assay: registry not reachable, training goes on, the record is kept: {error.sentence}"
             )
-            return Sender(client, f"local-{uuid.uuid4()}", {"namespace": self.namespace, **facts})
+            create = {"namespace": self.namespace, "idempotency_key": key, **facts}
+            return Sender(client, f"local-{key}", create)
 
     def _going_on(self) -> Capture | None:
         return self._capture if self.status == "running" else None

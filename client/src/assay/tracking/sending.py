@@ -36,7 +36,7 @@ class Registry(Protocol):
 
     url: str
 
-    def create_run(self, namespace: str, **facts: Any) -> Run: ...
+    def create_run(self, namespace: str, *, idempotency_key: str | None = None, **facts: Any) -> Run: ...
 
     def update_run(self, run_id: str, **facts: Any) -> Run: ...
 
@@ -133,9 +133,8 @@ class Sender:
         """Send what waits. False when some of it still waits."""
         with self._lock:
             self.away = ""
-            if self._create and not self._send(self._begin):
-                pass
-            elif self._create:  # refused: there is no run to which anything could be sent
+            if self._create and self._send(self._begin) and self._create:
+                # refused: there is no run to which anything could be sent
                 self.away = self.refused[-1] if self.refused else "the run could not be created"
             while not self.away and (self._parameters or self._metrics or self._tags):
                 parameters = dict(list(self._parameters.items())[:BATCH])

@@ -36,7 +36,7 @@ venv: $(INSTALLED) ## make .venv with the locked dependencies and the client
 demo: $(INSTALLED) ## train, publish, gate, approve, promote, trace, roll back, archive: the main job, on real services
 	@$(BIN)/python manage.py demo
 
-up: $(INSTALLED) ## run Assay here: Postgres, Valkey, S3, web, worker, beat (Ctrl-C stops all)
+up: $(INSTALLED) ## run Assay here: Postgres, Valkey, S3, web, workers, beat (Ctrl-C stops all)
 	@$(BIN)/python manage.py up
 
 test: $(INSTALLED) ## the test suite, on real services, in two processes (options: PYTEST_ARGS='-n 0 -k promotion')

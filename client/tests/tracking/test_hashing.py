@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from assay.tracking import hashing
-from assay.tracking.hashing import DigestCache, Stamp, hash_file
+from assay.tracking.hashing import DigestCache, Known, Stamp, hash_file
 
 OLD = time.time_ns() - 3600 * 10**9
 
@@ -43,7 +43,7 @@ def test_the_whole_file(file: Path, tmp_path: Path) -> None:
 @pytest.mark.usefixtures("settled")
 def test_a_known_file_is_not_read_again(file: Path, tmp_path: Path) -> None:
     cache = DigestCache(tmp_path / "cache.sqlite")
-    cache.put(stamped(file), "remembered")
+    cache.put(stamped(file), Known("remembered"))
     assert hash_file(str(file), cache).digest == "sha256:remembered"
 
 

@@ -20,7 +20,8 @@ def test_a_file_read_is_a_dataset_by_its_whole_content(
     use = told.datasets["data/train.csv"]
     assert use == {
         "name": "data/train.csv", "source": "data/train.csv", "role": "input", "context": "training",
-        "digest": sha256_of(file), "size": file.stat().st_size,
+        "digest": sha256_of(file), "size": file.stat().st_size, "rows": 20_000, "columns": 2,
+        "schema": [{"name": "a", "type": "text"}, {"name": "b", "type": "text"}],
     }  # fmt: skip
     assert (told.state, told.notes) == ("complete", "")
 

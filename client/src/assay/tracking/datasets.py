@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 import os
-import queue
 import re
-import threading
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from assay.tracking import observe
+from assay.tracking import folders, observe
 from assay.tracking.completeness import Completeness
 from assay.tracking.frames import FrameDigest, digest_frame, is_frame
 from assay.tracking.git import Repository
+from assay.tracking.hasher import Hasher, RealPaths
 from assay.tracking.hashing import DigestCache, HashedFile, hash_file, stamp
 from assay.tracking.redaction import Redactor
+from assay.tracking.tables import Table
 
 _CONTEXTS = {
     "test": "test", "testing": "test", "holdout": "test", "heldout": "test", "held": "test", "eval": "test",
     "evaluation": "test", "val": "validation", "valid": "validation", "validation": "validation", "dev": "validation",
 }  # fmt: skip
+_SPLITS = frozenset({"train", "training", *_CONTEXTS})
 _SHOWN = 5
 _LONGEST_NAME = 500
 # A wider table is described by its digest alone.
@@ -58,52 +60,6 @@ class Use:
         return {key: value for key, value in answer.items() if value is not None}
 
 
-class Hasher:
-    """Hashes files in a thread of its own while the training goes on."""
-
-    def __init__(self, cache: DigestCache) -> None:
-        self._cache = cache
-        self._wanted: queue.SimpleQueue[str | None] = queue.SimpleQueue()
-        self._done: dict[str, HashedFile | OSError] = {}
-        self._thread: threading.Thread | None = None
-
-    def want(self, path: str) -> None:
-        """Safe to call from anywhere, also from inside the audit hook."""
-        self._wanted.put(path)
-
-    def start(self) -> None:
-        self._thread = threading.Thread(target=self._work, name="assay-hasher", daemon=True)
-        self._thread.start()
-
-    def finish(self) -> None:
-        """Wait until everything wanted so far is hashed. The thread ends; `start` may be called again."""
-        if self._thread is not None:
-            self._wanted.put(None)
-            self._thread.join()
-            self._thread = None
-
-    def result(self, path: str) -> HashedFile:
-        """Raises OSError."""
-        found = self._done.get(path)
-        if found is None:
-            found = self._done[path] = self._hash(path)
-        if isinstance(found, OSError):
-            raise found
-        return found
-
-    def _work(self) -> None:
-        observe.pause_thread()
-        while (path := self._wanted.get()) is not None:
-            if path not in self._done:
-                self._done[path] = self._hash(path)
-
-    def _hash(self, path: str) -> HashedFile | OSError:
-        try:
-            return hash_file(path, self._cache)
-        except OSError as error:
-            return error
-
-
 class Datasets:
     """Finds out what a run read. `take` gives what is new since it was last asked."""
 
@@ -116,16 +72,22 @@ class Datasets:
         self._tracked = repository.tracked if repository is not None else frozenset()
         self._redactor = redactor
         self._completeness = completeness
-        self._hasher = Hasher(DigestCache())
+        self._hasher = Hasher(DigestCache(), self._is_tracked)
+        self._paths = RealPaths()
         self._named: dict[str, tuple[str, str | None]] = {}  # real path -> name and context given by hand
         self._candidates: dict[
             str, observe.Seen
         ] = {}  # files given as arguments, whether or not they are seen read
+        self._folders: dict[
+            str, tuple[str, str]
+        ] = {}  # real path of a folder named by hand -> name and context
         self._ready: list[Use] = []
-        self._taken: dict[str, tuple[str, observe.Seen]] = {}  # real path -> name, as it was when opened
+        self._taken: dict[
+            str, tuple[str, observe.Seen]
+        ] = {}  # real path -> as it was called, and when opened
         self._not_data: set[str] = set()
         self.inputs = 0
-        self.observer = observe.Observer(observe.Rules.under(roots), self._first_read)
+        self.observer = observe.Observer(observe.Rules.under(roots), self._hasher.want)
 
     def start(self) -> None:
         self._hasher.start()
@@ -156,10 +118,15 @@ class Datasets:
         self._named[os.path.realpath(path)] = (name, context)
 
     def use(self, name: str, source: object, *, context: str | None = None, role: str = "input") -> None:
-        """Record a file or a table now, as it is now. Raises OSError, Undigestible, TypeError."""
+        """Record a file or a table now, as it is now. Raises OSError, Undigestible, TypeError.
+
+        Of a folder every file counts, read or not; one that is read is hashed meanwhile, and recorded by `take`.
+        """
         chosen = context_of(name) if context is None else context
         if is_frame(source):
             self._ready.append(_frame_use(name, digest_frame(source), chosen, role))
+        elif isinstance(source, str | os.PathLike) and os.path.isdir(source):
+            self._use_folder(os.path.realpath(os.fsdecode(source)), name, chosen, role)
         elif isinstance(source, str | os.PathLike):
             path = os.path.realpath(os.fsdecode(source))
             hashed = self._hasher.result(path)
@@ -167,7 +134,8 @@ class Datasets:
                 hashed = hash_file(path, DigestCache())
             self._ready.append(self._file_use(path, hashed, name, chosen, role))
             if role == "input":
-                self._taken[path] = (name, observe.Seen(hashed.stamp, writable=False))
+                self._named[path] = (name, chosen)
+                self._taken[path] = (path, observe.Seen(hashed.stamp, writable=False))
             else:
                 self._not_data.add(path)
         else:
@@ -176,11 +144,28 @@ class Datasets:
     def take(self) -> list[Use]:
         """The datasets found since the last call, hashed. Waits for the hashing."""
         self._hasher.finish()
-        seen = {os.path.realpath(path): (path, found) for path, found in list(self.observer.reads.items())}
-        given = {path: (path, found) for path, found in self._candidates.items()}
-        for path, (called, found) in {**given, **seen}.items():
-            if path not in self._taken and path not in self._not_data:
-                self._take_file(path, called, found, observed=path in seen)
+        found = {path: (path, seen) for path, seen in self._candidates.items()}
+        observed = set()
+        for path, seen in list(self.observer.reads.items()):
+            real = self._paths.of(path)
+            if real not in self._taken and real not in self._not_data:
+                found[real] = (path, seen)
+                observed.add(real)
+        new = {
+            path: entry
+            for path, entry in found.items()
+            if path not in self._taken and path not in self._not_data and self._counts(path, path in observed)
+        }
+        for folder, (name, context) in self._folders.items():
+            inside = [path for path in new if path.startswith(folder + os.sep)]
+            self._take_folder(folder, {path: new.pop(path) for path in inside}, name, context)
+        by_called = {called: path for path, (called, _) in new.items() if path not in self._named}
+        for folder, files in folders.gather(by_called.keys(), self.observer.rules.roots, _SPLITS).items():
+            name = self._redactor.text(self._relative(folder))
+            members = {by_called[called]: new.pop(by_called[called]) for called in files}
+            self._take_folder(folder, members, name, context_of(name))
+        for path, (called, seen) in new.items():
+            self._take_file(path, called, seen)
         self._hasher.start()
         ready, self._ready = self._ready, []
         self.inputs += sum(1 for use in ready if use.role == "input")
@@ -188,13 +173,13 @@ class Datasets:
 
     def check_unchanged(self) -> None:
         """At the end: every file must still be what it was when it was opened."""
-        for path, (name, found) in self._taken.items():
+        for path, (called, found) in self._taken.items():
             now = stamp(path)
             if now is None:
-                self._completeness.incomplete(f"`{name}` was read and is gone.")
+                self._completeness.incomplete(f"`{self._name(path, called)}` was read and is gone.")
             elif not now.same_content(found.stamp):
                 self._completeness.incomplete(
-                    f"`{name}` changed after it was opened; its digest may not be what was read."
+                    f"`{self._name(path, called)}` changed after it was opened; its digest may not be what was read."
                 )
 
     def report_foreign(self) -> None:
@@ -212,35 +197,89 @@ class Datasets:
     def close(self) -> None:
         self._hasher.finish()
 
-    def _first_read(self, path: str) -> None:
-        real = os.path.realpath(path)
-        if not self._is_tracked(real):
-            self._hasher.want(real)
+    def _use_folder(self, folder: str, name: str, context: str, role: str) -> None:
+        if role == "input":
+            self._folders[folder] = (name, context)
+            paths = _files_under(folder)
+            self._tracked -= {path[len(self._work_tree) :] for path in paths}
+            for path in paths:
+                found = stamp(path)
+                if found is not None:
+                    self._candidates[path] = observe.Seen(found, writable=False)
+                    self._hasher.want(path)
+            return
+        files = [(path, self._hasher.result(path)) for path in _files_under(folder)]
+        self._not_data.update(path for path, _ in files)
+        self._ready.append(self._folder_use(folder, files, name, context, role))
 
-    def _take_file(self, path: str, called: str, found: observe.Seen, *, observed: bool) -> None:
+    def _counts(self, path: str, observed: bool) -> bool:
+        """Whether a file that was read, or only given, is an input."""
         if self._is_tracked(path) or (not observed and path in self.observer.written):
             self._not_data.add(path)
-            return
-        name, context = self._named.get(path, ("", None))
-        name = name or self._redactor.text(self._relative(called))
+            return False
+        return True
+
+    def _take_file(self, path: str, called: str, seen: observe.Seen) -> None:
+        hashed = self._content(path, called, seen)
+        if hashed is not None:
+            name = self._name(path, called)
+            context = self._named.get(path, ("", None))[1] or context_of(name)
+            self._ready.append(self._file_use(called, hashed, name, context, "input"))
+
+    def _take_folder(
+        self, folder: str, members: dict[str, tuple[str, observe.Seen]], name: str, context: str
+    ) -> None:
+        """Many files as one dataset. Those whose content is not known are said, and left out."""
+        files = []
+        for path, (called, seen) in members.items():
+            hashed = self._content(path, called, seen)
+            if hashed is not None:
+                files.append((path if path.startswith(folder + os.sep) else called, hashed))
+        if files:
+            self._ready.append(self._folder_use(folder, files, name, context, "input"))
+
+    def _content(self, path: str, called: str, seen: observe.Seen) -> HashedFile | None:
+        """What was read of a file; None, with the reason in the completeness, when that is not known."""
+        problem = ""
         try:
             hashed = self._hasher.result(path)
         except OSError as error:
+            problem = f"was read and could not be hashed: {_reason(error)}."
+        else:
+            self._hasher.forget(path)
+            if not hashed.stamp.same_content(seen.stamp):
+                ours = seen.writable or path in self.observer.written
+                how = (
+                    "was opened for reading and changed by the run" if ours else "changed after it was opened"
+                )
+                problem = f"{how}; what was read is not known."
+        if problem:
             self._not_data.add(path)
-            self._completeness.incomplete(f"`{name}` was read and could not be hashed: {_reason(error)}.")
-            return
-        if not hashed.stamp.same_content(found.stamp):
-            self._not_data.add(path)
-            ours = found.writable or path in self.observer.written
-            how = "was opened for reading and changed by the run" if ours else "changed after it was opened"
-            self._completeness.incomplete(f"`{name}` {how}; what was read is not known.")
-            return
-        self._taken[path] = (name, found)
-        self._ready.append(self._file_use(called, hashed, name, context or context_of(name), "input"))
+            self._completeness.incomplete(f"`{self._name(path, called)}` {problem}")
+            return None
+        self._taken[path] = (called, seen)
+        return hashed
+
+    def _name(self, path: str, called: str) -> str:
+        return self._named.get(path, ("", None))[0] or self._redactor.text(self._relative(called))
+
+    def _folder_use(
+        self, folder: str, files: Iterable[tuple[str, HashedFile]], name: str, context: str, role: str
+    ) -> Use:
+        top = folder.rstrip(os.sep) + os.sep
+        listed = [(path.removeprefix(top), file.stamp.size, file.digest) for path, file in files]
+        return Use(
+            name, folders.manifest_digest(listed), role=role, context=context, size=sum(size for _, size, _ in listed),
+            rows=len(listed), source=f"{len(listed)} files of {self._redactor.text(self._relative(folder))}",
+        )  # fmt: skip
 
     def _file_use(self, path: str, hashed: HashedFile, name: str, context: str, role: str) -> Use:
         source = self._redactor.text(self._relative(path))
-        return Use(name, hashed.digest, role=role, context=context, size=hashed.stamp.size, source=source)
+        table = hashed.table or Table()
+        return Use(
+            name, hashed.digest, role=role, context=context, size=hashed.stamp.size, rows=table.rows,
+            columns=table.columns, schema=table.schema, source=source,
+        )  # fmt: skip
 
     def _is_tracked(self, path: str) -> bool:
         inside = path[len(self._work_tree) :]
@@ -250,10 +289,18 @@ class Datasets:
         """The path from the repository's root, or after a data root's name: the same on every machine."""
         for position, names in enumerate(self._roots):
             for root in names:
+                if path == root:
+                    return os.path.basename(root)
                 if path.startswith(root + os.sep):
                     inside = path[len(root) + 1 :]
                     return inside if position == 0 else f"{os.path.basename(root)}/{inside}"
         return path
+
+
+def _files_under(folder: str) -> list[str]:
+    """Every regular file, by its real path."""
+    found = (os.path.join(top, name) for top, _, names in os.walk(folder) for name in names)
+    return [real for real in map(os.path.realpath, sorted(found)) if os.path.isfile(real)]
 
 
 def _frame_use(name: str, frame: FrameDigest, context: str, role: str) -> Use:

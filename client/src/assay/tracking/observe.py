@@ -52,6 +52,8 @@ _HARMLESS = {
     "cc", "ld", "objdump", "nproc", "getconf", "arch", "lsb_release", "system_profiler",
 }  # fmt: skip
 _MOST_OUTSIDE = 1000
+# About half a kilobyte of memory each.
+MOST_READ = 2_000_000
 # Flags with which nothing that the file held before is read.
 _MAKES_ANEW = os.O_TRUNC | os.O_APPEND | os.O_EXCL
 
@@ -104,7 +106,7 @@ class Rules:
         return not hidden and not _NOT_DATA.search(path)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Seen:
     """A file when it was first opened for reading; `writable` when it was opened so that it could be changed too."""
 
@@ -146,6 +148,11 @@ class Observer:
         if self.rules.is_data(path):
             found = stamp(path)
             if found is not None:
+                if len(self.reads) >= MOST_READ:
+                    self.unobserved[
+                        f"More than {MOST_READ:,} files were read; the others are not recorded."
+                    ] = None
+                    return
                 self.reads[path] = Seen(found, write)
                 if self._on_read is not None:
                     self._on_read(path)

@@ -147,11 +147,11 @@ def test_a_database_file_is_data(project: Project) -> None:
         ("import subprocess; subprocess.run(['cat', 'data/f'], capture_output=True)", "`cat`"),
         ("import os; os.system('true')", "shell"),
         ("import os; os.fork() or os._exit(0)", "forked"),
-        ("import sys; sys.path.insert(0, '.'); import polars", "`polars`"),
+        ("import sys; sys.path.insert(0, '.'); import lmdb", "`lmdb`"),
     ],
 )
 def test_what_cannot_be_observed_makes_it_unknown(project: Project, body: str, said: str) -> None:
-    project.write("polars.py", "")
+    project.write("lmdb.py", "")
     told = project.train(RUN + f"    {body}\n")
     assert told.state == "unknown"
     assert said in told.notes

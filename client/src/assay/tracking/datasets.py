@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from assay.tracking import folders, observe
 from assay.tracking.completeness import Completeness
-from assay.tracking.frames import FrameDigest, digest_frame, is_frame
+from assay.tracking.frames import FrameDigest, Undigestible, digest_frame, is_frame
 from assay.tracking.git import Repository
 from assay.tracking.hasher import Hasher, RealPaths
 from assay.tracking.hashing import DigestCache, HashedFile, hash_file, stamp
@@ -25,6 +26,8 @@ _CONTEXTS = {
 _SPLITS = frozenset({"train", "training", *_CONTEXTS})
 _SHOWN = 5
 _LONGEST_NAME = 500
+_LONGEST_QUERY = 300
+_LONGEST_SOURCE = 4000
 # A wider table is described by its digest alone.
 _MOST_COLUMNS = 5000
 
@@ -87,7 +90,7 @@ class Datasets:
         ] = {}  # real path -> as it was called, and when opened
         self._not_data: set[str] = set()
         self.inputs = 0
-        self.observer = observe.Observer(observe.Rules.under(roots), self._hasher.want)
+        self.observer = observe.Observer(observe.Rules.under(roots), self._hasher.want, self._take_result)
 
     def start(self) -> None:
         self._hasher.start()
@@ -196,6 +199,21 @@ class Datasets:
 
     def close(self) -> None:
         self._hasher.finish()
+
+    def _take_result(self, text: str, parameters: Any, table: Any) -> None:
+        """What a database answered, by the digest of its rows: the training may change them after this."""
+        statement = " ".join(self._redactor.text(text).split())
+        name = f"query {statement}"[:_LONGEST_QUERY]
+        given = {} if parameters is None else {"parameters": self._redactor.text(repr(parameters))}
+        source = json.dumps({"sql": statement, **given}, ensure_ascii=False)[:_LONGEST_SOURCE]
+        try:
+            frame = digest_frame(table)
+        except Undigestible as error:
+            self._completeness.incomplete(
+                f"The result of `{name}` has no digest: {self._redactor.text(str(error))}."
+            )
+            return
+        self._ready.append(replace(_frame_use(name, frame, context_of(name), "input"), source=source))
 
     def _use_folder(self, folder: str, name: str, context: str, role: str) -> None:
         if role == "input":

@@ -115,9 +115,18 @@ class Seen:
 
 
 class Observer:
-    """What one run was seen to read. `on_read` is told of every new path, from whatever thread opened it."""
+    """What one run was seen to read.
 
-    def __init__(self, rules: Rules, on_read: Callable[[str], None] | None = None) -> None:
+    `on_read` is told of every new path, from whatever thread opened it; `on_result` of a statement, its parameters and
+    the table that it gave, in the thread that asked.
+    """
+
+    def __init__(
+        self,
+        rules: Rules,
+        on_read: Callable[[str], None] | None = None,
+        on_result: Callable[[str, Any, Any], None] | None = None,
+    ) -> None:
         self.rules = rules
         self.reads: dict[str, Seen] = {}
         self.foreign: dict[str, Seen] = {}
@@ -125,7 +134,10 @@ class Observer:
         # sentences about what could not be observed, and what could be but was not
         self.unobserved: dict[str, None] = {}
         self.errors = 0
+        # what readers have looked at already, in their own words
+        self.looked: set[tuple[str, int]] = set()
         self._on_read = on_read
+        self._on_result = on_result
         self._folders: dict[str, str] = {}
 
     def opened(self, source: object, *, write: bool = False, read: bool = True) -> None:
@@ -163,6 +175,13 @@ class Observer:
             self.reads[path] = seen
             if self._on_read is not None:
                 self._on_read(path)
+
+    def result(self, text: str, parameters: Any, table: Any) -> None:
+        """A database answered a statement with a table in memory."""
+        if self._on_result is not None:
+            self._on_result(text, parameters, table)
+        else:
+            self.unobserved["A worker process read the result of a query, which is not recorded."] = None
 
     def renamed(self, target: object) -> None:
         path = self.absolute(target)
@@ -288,6 +307,14 @@ def _on_sqlite(observer: Observer, arguments: tuple[Any, ...]) -> None:
         database = database[5:].partition("?")[0]
     if database and database != ":memory:":
         observer.opened(database, write=True, read=True)
+        # what was written last may be in its log only
+        log = observer.absolute(f"{database}-wal")
+        if log is not None and os.path.exists(log) and os.path.getsize(log):
+            observer.opened(log, write=True, read=True)
+
+
+def _on_sqlite_extension(observer: Observer, arguments: tuple[Any, ...]) -> None:
+    observer.unobserved["SQLite loaded an extension; the files it read could not be observed."] = None
 
 
 def _on_process(observer: Observer, arguments: tuple[Any, ...]) -> None:
@@ -328,6 +355,7 @@ _HANDLERS: dict[str, Callable[[Observer, tuple[Any, ...]], None]] = {
     "open": _on_open,
     "os.rename": _on_rename,
     "sqlite3.connect": _on_sqlite,
+    "sqlite3.load_extension": _on_sqlite_extension,
     "subprocess.Popen": _on_process,
     "os.posix_spawn": _on_process,
     "os.exec": _on_process,

@@ -15,18 +15,18 @@ import re
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from . import observe
+from . import engines, observe, sources
+from .sources import Call, Reader
 
 # Imported means used, as far as can be seen: their reads happen in C, C++, Rust or another process.
 UNOBSERVABLE = (
-    "MySQLdb", "SimpleITK", "av", "cx_Oracle", "cv2", "dask.distributed", "decord", "deltalake", "duckdb", "itk",
-    "lance", "lmdb", "netCDF4", "oracledb", "osgeo", "polars", "psycopg", "psycopg2", "pyodbc", "pyreadstat", "pyspark",
-    "pyvips", "rasterio", "ray", "soundfile", "tables", "tensorflow", "tiledb", "torchaudio",
+    "MySQLdb", "SimpleITK", "av", "cx_Oracle", "cv2", "dask.distributed", "decord", "deltalake", "fiona", "itk",
+    "lance", "lmdb", "netCDF4", "oracledb", "osgeo", "psycopg", "psycopg2", "pyodbc", "pyogrio", "pyreadstat",
+    "pyspark", "pyvips", "rasterio", "ray", "soundfile", "tables", "tensorflow", "tiledb", "torchaudio",
 )  # fmt: skip
 
 # In modules of the project that use Arrow, these names open files past every wrapper.
@@ -35,40 +35,7 @@ _ARROW_DIRECT = re.compile(
 )
 
 
-@dataclass(frozen=True)
-class Reader:
-    """A function that reads what its argument names: `module`, `attribute` (dotted for a method), which argument.
-
-    `keyword` is that argument's name. `result` takes the files from what the call returned instead, or, for a
-    method that makes an object, from the object.
-    """
-
-    module: str
-    attribute: str
-    keyword: str
-    position: int = 0
-    result: str = ""
-
-
-READERS = (
-    Reader("pyarrow.parquet.core", "ParquetFile.__init__", "source", position=1),
-    Reader("pyarrow.parquet.core", "ParquetDataset.__init__", "path_or_paths", position=1, result="files"),
-    Reader("pyarrow.parquet.core", "read_metadata", "where"),
-    Reader("pyarrow.parquet.core", "read_schema", "where"),
-    Reader("pyarrow.dataset", "dataset", "source", result="files"),
-    Reader("pyarrow.csv", "read_csv", "input_file"),
-    Reader("pyarrow.csv", "open_csv", "input_file"),
-    Reader("pyarrow.json", "read_json", "input_file"),
-    Reader("pyarrow.feather", "read_table", "source"),
-    Reader("pyarrow.feather", "read_feather", "source"),
-    Reader("pyarrow.ipc", "open_file", "source"),
-    Reader("pyarrow.ipc", "open_stream", "source"),
-    Reader("pyarrow.orc", "ORCFile.__init__", "source", position=1),
-    Reader("pyarrow", "memory_map", "path"),
-    Reader("pyarrow", "input_stream", "source"),
-    Reader("safetensors", "safe_open", "filename"),
-    Reader("h5py.h5f", "open", "name"),
-)
+READERS = engines.READERS
 
 _lock = threading.Lock()
 _users = 0
@@ -82,9 +49,7 @@ def wrap() -> None:
         _users += 1
         if _users > 1:
             return
-        for reader in READERS:
-            if reader.module in sys.modules:
-                _install(reader)
+        _install([reader for reader in READERS if reader.module in sys.modules])
         sys.meta_path.insert(0, _FINDER)
 
 
@@ -117,31 +82,36 @@ def unobservable(roots: Sequence[str]) -> Iterator[str]:
                 yield f"`{path.name}` uses `{found[0]}` of pyarrow, whose reads could not be observed."
 
 
-def _install(reader: Reader) -> None:
-    module = sys.modules[reader.module]
-    holder_name, _, name = reader.attribute.rpartition(".")
-    holder = getattr(module, holder_name, None) if holder_name else module
-    original = getattr(holder, name, None)
-    if original is None or hasattr(original, "__assay_reader__"):
-        return
-    wrapper = _wrapper(reader, original)
-    if holder_name:
-        setattr(holder, name, wrapper)
-        _undo.append(functools.partial(setattr, holder, name, original))
-    else:
-        _replace(original, wrapper)
+def _install(wanted: Sequence[Reader]) -> None:
+    functions: dict[int, tuple[Any, Any]] = {}
+    for reader in wanted:
+        module = sys.modules[reader.module]
+        holder_name, _, name = reader.attribute.rpartition(".")
+        holder = getattr(module, holder_name, None) if holder_name else module
+        original = getattr(holder, name, None)
+        if original is None or hasattr(original, "__assay_reader__"):
+            continue
+        wrapper = _wrapper(reader, original)
+        if holder_name:
+            setattr(holder, name, wrapper)
+            _undo.append(functools.partial(setattr, holder, name, original))
+        else:
+            functions.setdefault(id(original), (original, wrapper))
+    if functions:
+        _replace(functions)
 
 
-def _replace(original: Any, wrapper: Any) -> None:
-    """Everywhere that a loaded module holds the original under a name."""
+def _replace(functions: dict[int, tuple[Any, Any]]) -> None:
+    """Everywhere that a loaded module holds an original under a name: one walk for all of them."""
     for module in list(sys.modules.values()):
         names = getattr(module, "__dict__", None)
         if not isinstance(names, dict) or module is sys.modules[__name__]:
             continue
         for name, value in list(names.items()):
-            if value is original:
-                names[name] = wrapper
-                _undo.append(functools.partial(_put_back, names, name, wrapper, original))
+            found = functions.get(id(value))
+            if found is not None:
+                names[name] = found[1]
+                _undo.append(functools.partial(_put_back, names, name, found[1], found[0]))
 
 
 def _put_back(names: dict[str, Any], name: str, wrapper: Any, original: Any) -> None:
@@ -154,18 +124,60 @@ def _wrapper(reader: Reader, original: Any) -> Any:
     def wrapped(*args: Any, **kwargs: Any) -> Any:
         if not observe.active():
             return original(*args, **kwargs)
-        source = kwargs.get(reader.keyword, args[reader.position] if len(args) > reader.position else None)
-        filesystem = kwargs.get("filesystem")
-        if not reader.result:
-            observe.tell(lambda observer: _read(observer, source, filesystem))
-        answer = original(*args, **kwargs)
-        if reader.result and _names_files(source):
-            made = args[0] if reader.position and args else answer
-            observe.tell(lambda observer: _read(observer, source, filesystem, _result(made, reader.result)))
-        return answer
+        call = Call(f"{reader.module.partition('.')[0]}.{reader.attribute.partition('.')[0]}", args, kwargs)
+        observe.tell(lambda observer: _before(observer, reader, call))
+        call.answer = original(*call.args, **call.kwargs)
+        observe.tell(lambda observer: _after(observer, reader, call))
+        return call.answer
 
     wrapped.__assay_reader__ = True  # type: ignore[attr-defined]
     return wrapped
+
+
+def _before(observer: observe.Observer, reader: Reader, call: Call) -> None:
+    if reader.change is not None:
+        reader.change(call)
+    if reader.before is not None:
+        reader.before(observer, call)
+    if reader.keyword and not reader.result and not _elsewhere(call):
+        sources.read(observer, _named(reader, call))
+
+
+def _after(observer: observe.Observer, reader: Reader, call: Call) -> None:
+    if reader.after is not None:
+        reader.after(observer, call)
+    if not reader.keyword:
+        return
+    source = call.argument(reader.keyword, reader.position)
+    names = _named(reader, call)
+    filesystem = _elsewhere(call)
+    if filesystem:
+        observer.unobserved[f"Data was read through a {filesystem}, which could not be observed."] = None
+        return
+    if reader.result and _names_files(source):
+        made = call.args[0] if reader.position and call.args else call.answer
+        files = _result(made, reader.result)
+        sources.read(observer, names if files is None or any(map(sources.address, names)) else files)
+        if files is None:
+            sources.check_found(observer, call, names)
+    elif not reader.result:
+        sources.check_found(observer, call, names)
+
+
+def _named(reader: Reader, call: Call) -> list[str]:
+    """The names that a reader was given. Bytes are a name to HDF5 only, which writes an open file as `<...>`."""
+    source = call.argument(reader.keyword, reader.position)
+    items = source if isinstance(source, list | tuple) else [source]
+    hdf5 = reader.module.startswith("h5py")
+    return [name for name in sources.texts([item for item in items if hdf5 or not isinstance(item, bytes)])
+            if not (hdf5 and name.startswith("<"))]  # fmt: skip
+
+
+def _elsewhere(call: Call) -> str:
+    """The kind of file system that is read through, empty when it is this machine's."""
+    filesystem = call.kwargs.get("filesystem")
+    kind = type(filesystem).__name__
+    return "" if filesystem is None or kind.startswith("LocalFileSystem") else kind
 
 
 def _names_files(source: Any) -> bool:
@@ -179,26 +191,6 @@ def _result(made: Any, attribute: str) -> list[str] | None:
     """The files of an opened dataset, None when it does not tell."""
     files = getattr(made, attribute, None)
     return files if isinstance(files, list) else None
-
-
-def _read(observer: observe.Observer, source: Any, filesystem: Any, files: list[str] | None = None) -> None:
-    """Tell an observer of a read. `files` is what `source`, a folder perhaps, turned out to hold."""
-    if filesystem is not None and not type(filesystem).__name__.startswith("LocalFileSystem"):
-        observer.unobserved[
-            f"Data was read through a {type(filesystem).__name__}, which could not be observed."
-        ] = None
-        return
-    items = source if isinstance(source, list | tuple) else [source]
-    names = [os.fsdecode(item) for item in items if isinstance(item, str | bytes | os.PathLike)]
-    for name in names:
-        scheme, separator, _ = name.partition("://")
-        if separator and scheme != "file":
-            observer.unobserved[
-                f"Data was read from an address {scheme}://, which could not be observed."
-            ] = None
-            return
-    for name in names if files is None else files:
-        observer.opened(name.removeprefix("file://"))
 
 
 class _Finder(importlib.abc.MetaPathFinder):
@@ -238,9 +230,8 @@ class _Loader(importlib.abc.Loader):
         self._loader.exec_module(module)
         module.__loader__ = self._loader
         with _lock:
-            for reader in READERS:
-                if _users and reader.module == module.__name__:
-                    _install(reader)
+            if _users:
+                _install([reader for reader in READERS if reader.module == module.__name__])
 
 
 _FINDER = _Finder()

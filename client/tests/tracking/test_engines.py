@@ -31,6 +31,7 @@ DUCKDB = [
     ("duckdb.read_parquet('data/x.parquet').aggregate('sum(x)').fetchall()", ["x.parquet"]),
     ("duckdb.from_parquet('data/x.parquet').df()", ["x.parquet"]),
     ("read_csv('data/a.csv').fetchall()", ["a.csv"]),
+    ("joined()", ["a.csv"]),
     ("before.fetchall()", ["b.csv"]),  # a relation made before the run
     ("c = duckdb.connect(); c.execute(\"create table t as from 'data/a.csv'\"); c.execute('from t').fetchall()",
      ["a.csv"]),
@@ -83,6 +84,11 @@ import sqlite3, duckdb, h5py, lightgbm, numpy as np, polars as pl, pyarrow.orc
 from duckdb import read_csv
 from PIL import Image
 os.makedirs('out', exist_ok=True)
+theirs = duckdb.read_csv('data/b.csv').df()
+def joined():
+    mine = theirs.copy()
+    for ask in (duckdb.sql, duckdb.connect().sql, duckdb.execute, duckdb.connect().execute):
+        assert len(ask("select * from 'data/a.csv' join mine using (x) join theirs using (x)").fetchall()) == 2
 before = duckdb.read_csv('data/b.csv')
 lazy = pl.scan_csv('data/b.csv')
 many = pl.scan_csv(['data/a.csv'] * 30)

@@ -170,9 +170,12 @@ _DUCKDB = (
     Reader("duckdb", "connect", before=queries.duckdb_connect),
     Reader("duckdb", "table_function", before=queries.duckdb_function),
     Reader("duckdb", "DuckDBPyConnection.table_function", before=queries.duckdb_function),
-    *(Reader("duckdb", name, before=queries.duckdb_statement) for name in _DUCKDB_STATEMENTS),
     *(
-        Reader("duckdb", f"DuckDBPyConnection.{name}", before=queries.duckdb_method)
+        Reader("duckdb", name, before=queries.duckdb_statement, sees_caller=True)
+        for name in _DUCKDB_STATEMENTS
+    ),
+    *(
+        Reader("duckdb", f"DuckDBPyConnection.{name}", before=queries.duckdb_method, sees_caller=True)
         for name in _DUCKDB_STATEMENTS
     ),
     *(Reader("duckdb", name, keyword) for name, keyword in _DUCKDB_FILES.items()),
@@ -181,7 +184,7 @@ _DUCKDB = (
         for name, keyword in _DUCKDB_FILES.items()
     ),
     *(
-        Reader("duckdb", f"DuckDBPyRelation.{name}", before=queries.duckdb_relation)
+        Reader("duckdb", f"DuckDBPyRelation.{name}", before=queries.duckdb_relation, sees_caller=True)
         for name in _DUCKDB_COMPUTES
     ),
 )

@@ -16,7 +16,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from types import ModuleType
+from types import FrameType, ModuleType
 from typing import Any
 
 from . import engines, observe, sources
@@ -36,6 +36,7 @@ _ARROW_DIRECT = re.compile(
 
 
 READERS = engines.READERS
+_CALL = compile("__assay_call__(*__assay_args__, **__assay_kwargs__)", "<assay>", "eval")
 
 _lock = threading.Lock()
 _users = 0
@@ -126,12 +127,25 @@ def _wrapper(reader: Reader, original: Any) -> Any:
             return original(*args, **kwargs)
         call = Call(f"{reader.module.partition('.')[0]}.{reader.attribute.partition('.')[0]}", args, kwargs)
         observe.tell(lambda observer: _before(observer, reader, call))
-        call.answer = original(*call.args, **call.kwargs)
+        call.answer = _called(original, call, sys._getframe(1) if reader.sees_caller else None)  # noqa: SLF001
         observe.tell(lambda observer: _after(observer, reader, call))
         return call.answer
 
     wrapped.__assay_reader__ = True  # type: ignore[attr-defined]
     return wrapped
+
+
+def _called(original: Any, call: Call, caller: FrameType | None) -> Any:
+    """With a caller, from a frame that has its variables: the function must not find ours in their place."""
+    if caller is None:
+        return original(*call.args, **call.kwargs)
+    names = {
+        **caller.f_locals,
+        "__assay_call__": original,
+        "__assay_args__": call.args,
+        "__assay_kwargs__": call.kwargs,
+    }
+    return eval(_CALL, caller.f_globals, names)  # noqa: S307 - a constant
 
 
 def _before(observer: observe.Observer, reader: Reader, call: Call) -> None:

@@ -38,7 +38,8 @@ class Reader:
 
     `keyword` is that argument's name. `result` takes the files from what the call returned instead, or, for a
     method that makes an object, from the object. `before` and `after` look at a call in their own way instead.
-    `change` may alter the arguments, a copy of its own.
+    `change` may alter the arguments, a copy of its own. `sees_caller`: the function looks into the frame that called
+    it, where DuckDB finds the variables that a statement names as tables.
     """
 
     module: str
@@ -49,6 +50,7 @@ class Reader:
     before: Look | None = None
     after: Look | None = None
     change: Callable[[Call], None] | None = None
+    sees_caller: bool = False
 
 
 def texts(source: Any) -> list[str]:

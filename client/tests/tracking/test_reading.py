@@ -1,0 +1,21 @@
+"""Whole projects, each read in its own way: everything they read is found, or said to be unknown."""
+
+from __future__ import annotations
+
+import pytest
+
+from client.tests.tracking.conftest import Project
+from client.tests.tracking.reading import READINGS, Reading, prepare, watch
+
+# The others are in `make campaign-capture`, with strace as the truth.
+SHORT = ("DuckDB", "h5py", "PIL folders", "joblib and multiprocessing workers", "subprocess")
+
+
+@pytest.mark.parametrize(
+    "reading", [each for each in READINGS if each.name in SHORT], ids=lambda each: each.name
+)
+def test_what_a_project_reads_is_found(project: Project, reading: Reading) -> None:
+    prepare(project, reading)
+    found = watch(project, set(reading.reads))
+    assert (found.missed, found.invented, found.wrong) == (set(reading.unseen), set(), []), found.notes
+    assert found.state == ("unknown" if reading.unseen else "complete"), found.notes

@@ -52,8 +52,8 @@ _HARMLESS = {
     "cc", "ld", "objdump", "nproc", "getconf", "arch", "lsb_release", "system_profiler",
 }  # fmt: skip
 _MOST_OUTSIDE = 1000
-# About half a kilobyte of memory each.
-MOST_READ = 2_000_000
+# Each takes somewhat more than a kilobyte of memory.
+MOST_READ = 1_000_000
 # Flags with which nothing that the file held before is read.
 _MAKES_ANEW = os.O_TRUNC | os.O_APPEND | os.O_EXCL
 

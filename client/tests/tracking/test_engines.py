@@ -180,6 +180,22 @@ def test_a_query_is_a_dataset_by_its_result(data: Project) -> None:
     assert data.train(QUERY).datasets["query select * from t where x > ?"]["digest"] != use["digest"]
 
 
+WORKER = """
+import multiprocessing, sqlite3, pandas as pd
+def read():
+    pd.read_sql("select * from t", sqlite3.connect('data/x.db'))
+if __name__ == "__main__":
+    with assay.run(namespace='fraud', client=recorder):
+        p = multiprocessing.get_context('fork').Process(target=read); p.start(); p.join()
+"""
+
+
+def test_a_query_of_a_worker_is_a_dataset_too(data: Project) -> None:
+    told = data.train(WORKER)
+    assert sorted(told.datasets) == ["data/x.db", "query select * from t"]
+    assert (told.datasets["query select * from t"]["rows"], told.state) == (2, "complete")
+
+
 def test_secrets_in_a_query_stay_here(data: Project) -> None:
     query = "select * from t where y <> 'password=hunter2hunter2'"
     told = data.train(QUERY.replace("select * from t where x > ?", query).replace(", params=(1,)", ""))

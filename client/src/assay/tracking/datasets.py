@@ -12,7 +12,7 @@ from typing import Any
 
 from assay.tracking import folders, observe
 from assay.tracking.completeness import Completeness
-from assay.tracking.frames import FrameDigest, Undigestible, digest_frame, is_frame
+from assay.tracking.frames import FrameDigest, digest_frame, is_frame
 from assay.tracking.git import Repository
 from assay.tracking.hasher import Hasher, RealPaths
 from assay.tracking.hashing import DigestCache, HashedFile, hash_file, stamp
@@ -200,19 +200,12 @@ class Datasets:
     def close(self) -> None:
         self._hasher.finish()
 
-    def _take_result(self, text: str, parameters: Any, table: Any) -> None:
-        """What a database answered, by the digest of its rows: the training may change them after this."""
+    def _take_result(self, text: str, parameters: str, frame: FrameDigest) -> None:
+        """What a database answered, by the digest of its rows."""
         statement = " ".join(self._redactor.text(text).split())
         name = f"query {statement}"[:_LONGEST_QUERY]
-        given = {} if parameters is None else {"parameters": self._redactor.text(repr(parameters))}
+        given = {"parameters": self._redactor.text(parameters)} if parameters else {}
         source = json.dumps({"sql": statement, **given}, ensure_ascii=False)[:_LONGEST_SOURCE]
-        try:
-            frame = digest_frame(table)
-        except Undigestible as error:
-            self._completeness.incomplete(
-                f"The result of `{name}` has no digest: {self._redactor.text(str(error))}."
-            )
-            return
         self._ready.append(replace(_frame_use(name, frame, context_of(name), "input"), source=source))
 
     def _use_folder(self, folder: str, name: str, context: str, role: str) -> None:

@@ -9,6 +9,7 @@ import sys
 from typing import Any
 
 from . import observe, queries, sources
+from .frames import Undigestible, digest_frame, is_frame
 from .sources import Call, Reader
 
 _SCAN = re.compile(r"^\s*(?:\w+ )?(?:SCAN|Scan) \[(.*)\]\s*$", re.MULTILINE)
@@ -58,10 +59,16 @@ def _polars_plan(observer: observe.Observer, call: Call) -> None:
 def _query_result(observer: observe.Observer, call: Call, keyword: str = "sql") -> None:
     text = str(call.argument(keyword, 0))
     given = call.kwargs.get("params", call.kwargs.get("execute_options"))
-    if hasattr(call.answer, "shape"):
-        observer.result(text, given, call.answer)
-    else:
+    if not is_frame(call.answer):
         observer.unobserved["The result of a query was read in pieces, and is not recorded."] = None
+        return
+    try:
+        # now, in the training's own thread: it may change the table after this
+        frame = digest_frame(call.answer)
+    except Undigestible as error:
+        observer.unobserved[f"The result of a query has no digest: {error}."] = None
+    else:
+        observer.result(text, "" if given is None else repr(given), frame)
 
 
 def _table_result(observer: observe.Observer, call: Call) -> None:

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 # by its place, not by its name: `assay run` loads this where the client is not installed
+from .frames import FrameDigest
 from .hashing import Stamp, stamp
 
 # Folders that hold code, environments, caches and tools' own files, wherever under a root they are.
@@ -125,7 +126,7 @@ class Observer:
         self,
         rules: Rules,
         on_read: Callable[[str], None] | None = None,
-        on_result: Callable[[str, Any, Any], None] | None = None,
+        on_result: Callable[[str, str, FrameDigest], None] | None = None,
     ) -> None:
         self.rules = rules
         self.reads: dict[str, Seen] = {}
@@ -176,12 +177,10 @@ class Observer:
             if self._on_read is not None:
                 self._on_read(path)
 
-    def result(self, text: str, parameters: Any, table: Any) -> None:
+    def result(self, text: str, parameters: str, table: FrameDigest) -> None:
         """A database answered a statement with a table in memory."""
         if self._on_result is not None:
             self._on_result(text, parameters, table)
-        else:
-            self.unobserved["A worker process read the result of a query, which is not recorded."] = None
 
     def renamed(self, target: object) -> None:
         path = self.absolute(target)

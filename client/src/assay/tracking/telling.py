@@ -15,6 +15,7 @@ from dataclasses import asdict
 from typing import Any
 
 from . import observe, readers
+from .frames import FrameDigest
 from .hashing import Stamp
 
 # Far from the descriptors that programs use and close by number.
@@ -51,6 +52,9 @@ class TellingObserver(observe.Observer):
         # importing a reader opens its files, so that it is told before it can read
         for sentence in readers.imported():
             self.unobserved[sentence] = None
+
+    def result(self, text: str, parameters: str, table: FrameDigest) -> None:
+        self.line(kind="result", text=text, parameters=parameters, table=asdict(table))
 
     def tell_unobservable(self) -> None:
         """At the end of the process."""
@@ -106,6 +110,8 @@ def take(observer: observe.Observer, line: dict[str, Any]) -> None:
         observer.written[line["path"]] = None
     elif kind == "errors":
         observer.errors += int(line["count"])
+    elif kind == "result":
+        observer.result(line["text"], line["parameters"], FrameDigest(**line["table"]))
     elif kind in ("read", "foreign"):
         seen = observe.Seen(Stamp(**line["stamp"]), line["writable"])
         if kind == "foreign":

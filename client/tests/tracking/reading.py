@@ -46,17 +46,37 @@ if __name__ == "__main__":
         with open(record, "w") as file:
             json.dump({"datasets": recorder.datasets, "capture": recorder.capture}, file)
 """
+# As `assay run` does it: the script is a program of its own that knows nothing of us.
+UNCHANGED = """
+import json, sys
+from assay.tracking.command import take_apart
+from assay.tracking.program import ProgramRun
+from assay.tracking.runs import Options
+from client.tests.tracking.recorder import Recorder
+
+recorder = Recorder()
+ours = ProgramRun(Options("fraud", client=recorder), take_apart([sys.executable, *sys.argv[2:]]))
+status = ours.train()
+ours.finish(status, quiet=False)
+with open(sys.argv[1], "w") as file:
+    json.dump({"datasets": recorder.datasets, "capture": recorder.capture}, file)
+sys.exit(status)
+"""
 
 
 @dataclass(frozen=True)
 class Reading:
-    """`reads` are the files under `data/` that the script reads; `unseen` of them are read by other programs."""
+    """`reads` are the files under `data/` that the script reads.
+
+    Of them `unseen` are read by other programs; `foreign` are those read by programs that are not Python, too.
+    """
 
     name: str
     script: str
     make: Callable[[Path], None]
     reads: tuple[str, ...]
     unseen: tuple[str, ...] = ()
+    foreign: tuple[str, ...] = ()
 
 
 @dataclass
@@ -92,11 +112,11 @@ def prepare(project: Project, reading: Reading) -> None:
     project.commit()
 
 
-def watch(project: Project, opened: set[str]) -> Found:
-    """Run the script inside a run, and compare. `opened` are paths in the project."""
+def watch(project: Project, opened: set[str], *, unchanged: bool = False) -> Found:
+    """Run the script inside a run, or `unchanged` as a run, and compare. `opened` are paths in the project."""
     record = project.root.parent / "record.json"
     done = subprocess.run(
-        [sys.executable, "watched.py", str(record), "train.py"],
+        [sys.executable, *(["-c", UNCHANGED] if unchanged else ["watched.py"]), str(record), "train.py"],
         cwd=project.root,
         env={**os.environ, "PYTHONPATH": str(TESTS)},
         capture_output=True,
@@ -468,7 +488,7 @@ READINGS = (
     Reading("joblib and multiprocessing workers", WORKERS, _shards, _under(
         "labels.csv", "spawned.npy", "forked.npy", *(f"shards/{shard}.csv" for shard in range(12)))),
     Reading("subprocess", SUBPROCESS, _raw, _under("train.csv", "raw.csv", "unsorted.txt"),
-            _under("raw.csv", "unsorted.txt")),
+            _under("raw.csv", "unsorted.txt"), _under("unsorted.txt")),
     Reading("notebook", NOTEBOOK, _notebook, _under(
         "train.csv", "train.parquet", "extra.csv", "week.ndjson", "w.npy")),
 )  # fmt: skip

@@ -11,11 +11,13 @@ from client.tests.tracking.reading import READINGS, Reading, prepare, watch
 SHORT = ("DuckDB", "h5py", "PIL folders", "joblib and multiprocessing workers", "subprocess")
 
 
+@pytest.mark.parametrize("unchanged", [False, True], ids=["inside a run", "assay run"])
 @pytest.mark.parametrize(
     "reading", [each for each in READINGS if each.name in SHORT], ids=lambda each: each.name
 )
-def test_what_a_project_reads_is_found(project: Project, reading: Reading) -> None:
+def test_what_a_project_reads_is_found(project: Project, reading: Reading, unchanged: bool) -> None:
     prepare(project, reading)
-    found = watch(project, set(reading.reads))
-    assert (found.missed, found.invented, found.wrong) == (set(reading.unseen), set(), []), found.notes
-    assert found.state == ("unknown" if reading.unseen else "complete"), found.notes
+    found = watch(project, set(reading.reads), unchanged=unchanged)
+    unseen = set(reading.foreign if unchanged else reading.unseen)
+    assert (found.missed, found.invented, found.wrong) == (unseen, set(), []), found.notes
+    assert found.state == ("unknown" if unseen else "complete"), found.notes

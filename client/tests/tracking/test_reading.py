@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from client.tests.tracking.conftest import Project
-from client.tests.tracking.reading import READINGS, Reading, prepare, watch
+from client.tests.tracking.projects import READINGS
+from client.tests.tracking.reading import Reading, prepare, watch
 
 # The others are in `make campaign-capture`, with strace as the truth.
 SHORT = ("DuckDB", "h5py", "PIL folders", "joblib and multiprocessing workers", "subprocess")
@@ -21,3 +22,10 @@ def test_what_a_project_reads_is_found(project: Project, reading: Reading, uncha
     unseen = set(reading.foreign if unchanged else reading.unseen)
     assert (found.missed, found.invented, found.wrong) == (unseen, set(), []), found.notes
     assert found.state == ("unknown" if unseen else "complete"), found.notes
+
+
+def test_a_blind_eye_is_noticed(project: Project) -> None:
+    """What holds the two against each other sees a miss that nobody was told of."""
+    (reading,) = [each for each in READINGS if each.name == "h5py"]
+    prepare(project, reading)
+    assert not watch(project, set(reading.reads), blind_to="h5py").is_honest

@@ -5,9 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +63,17 @@ with assay.run(namespace=sys.argv[1].partition("/")[0], name="inside") as run:
         file.write("1")
     run.log_output("scores", "data/scores.csv")
     assert run.log_model("data/model.onnx", sys.argv[1])["status"] == "ready"
+"""
+
+MANY = """
+import sqlite3, sys, assay, pandas as pd
+from contextlib import closing
+with assay.run(namespace=sys.argv[1].split("/")[0]) as run:
+    for number in range(150):
+        with open(f"data/images/{number}.png", "rb") as file:
+            file.read()
+    with closing(sqlite3.connect("data/shop.db")) as shop:
+        pd.read_sql("select * from t where a > ?", shop, params=(1,))
 """
 
 
@@ -179,17 +192,41 @@ def test_one_decorator_records_everything(
 def test_the_same_training_is_the_same_model_and_other_data_is_told(
     desk: Desk, ben: assay.Client, model: str
 ) -> None:
+    train = desk.root / "data" / "train.csv"
+    train.write_text("a,b,y\n" + "".join(f"{n},{n % 7},{n % 2}\n" for n in range(12_000)))
     desk.train(model)
     desk.train(model)
     assert ben.version(f"{model}:1")["digest"] == ben.version(f"{model}:2")["digest"]
 
-    rows = (desk.root / "data" / "train.csv").read_text().splitlines()
-    rows[-1] = "59,3,0"
-    (desk.root / "data" / "train.csv").write_text("\n".join(rows) + "\n")
+    rows = train.read_text().splitlines()
+    rows[11_000] += "1"  # far below what a digest of the beginning would cover
+    train.write_text("\n".join(rows) + "\n")
     desk.train(model)
     why = ben.why(f"{model}:1", f"{model}:3")
     assert [difference["kind"] for difference in why["differences"]] == ["data"]
     assert "data/train.csv" in why["differences"][0]["sentence"]
+    assert "12,000 rows" in why["differences"][0]["sentence"]
+
+
+def test_folders_and_queries_are_datasets(
+    desk: Desk, model: str, runs: Callable[[], list[dict[str, Any]]]
+) -> None:
+    (desk.root / "data" / "images").mkdir()
+    for number in range(150):
+        (desk.root / "data" / "images" / f"{number}.png").write_bytes(b"%d" % number)
+    with closing(sqlite3.connect(desk.root / "data" / "shop.db")) as shop:
+        shop.executescript("create table t (a int); insert into t values (1), (2), (3);")
+    (desk.root / "many.py").write_text(MANY)
+    desk.do("git", "add", "-A")
+    desk.do("git", "-c", "user.name=ben", "-c", "user.email=ben@example.com", "commit", "-qm", "many")
+    desk.do(sys.executable, "many.py", model)
+    (run,) = runs()
+    assert run["capture"] == {"state": "complete", "notes": []}
+    assert {use["name"]: use["rows"] for use in run["datasets"]} == {
+        "data/images": 150,
+        "data/shop.db": None,
+        "query select * from t where a > ?": 2,
+    }
 
 
 def test_what_is_missing_is_printed_beside_the_version(desk: Desk, ben: assay.Client, model: str) -> None:

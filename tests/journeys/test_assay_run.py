@@ -9,7 +9,6 @@ import os
 import secrets
 import subprocess
 import sys
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -25,8 +24,8 @@ from assay.errors import Unreachable
 from assay.tracking import kept
 from assay.tracking.sending import Sender
 from config.buckets import client_for
-from tests.cast import Cast, make_cast
-from tests.conftest import Live, Process
+from tests.cast import Cast
+from tests.conftest import Live
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -109,22 +108,6 @@ class Desk:
     def commit(self) -> None:
         self.do("git", "add", "-A")
         self.do("git", "-c", "user.name=ben", "-c", "user.email=ben@example.com", "commit", "-qm", "work")
-
-
-@pytest.fixture
-def cast(db: None) -> Cast:
-    return make_cast()
-
-
-@pytest.fixture
-def ben(live: Live, worker: Process, cast: Cast) -> Iterator[assay.Client]:
-    with assay.Client(live.url, cast.token("ben")) as client:
-        yield client
-
-
-@pytest.fixture
-def model(cast: Cast) -> str:
-    return f"{cast.namespace.name}/scorer"
 
 
 @pytest.fixture

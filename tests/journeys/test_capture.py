@@ -8,7 +8,7 @@ import os
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -16,8 +16,8 @@ from typing import Any
 import pytest
 
 import assay
-from tests.cast import Cast, make_cast
-from tests.conftest import Live, Process
+from tests.cast import Cast
+from tests.conftest import Live
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -107,22 +107,6 @@ class Desk:
 
     def train(self, model: str, *arguments: str, fails: bool = False) -> str:
         return self.do(sys.executable, "train.py", model, *arguments, fails=fails)
-
-
-@pytest.fixture
-def cast(db: None) -> Cast:
-    return make_cast()
-
-
-@pytest.fixture
-def ben(live: Live, worker: Process, cast: Cast) -> Iterator[assay.Client]:
-    with assay.Client(live.url, cast.token("ben")) as client:
-        yield client
-
-
-@pytest.fixture
-def model(cast: Cast) -> str:
-    return f"{cast.namespace.name}/scorer"
 
 
 @pytest.fixture

@@ -14,17 +14,12 @@ from typer.testing import CliRunner, Result
 
 import assay
 from assay.cli import app
-from tests.cast import Cast, make_cast
+from tests.cast import Cast
 from tests.conftest import Live, Process
 
 pytestmark = pytest.mark.django_db(transaction=True)
 HELD_OUT = "sha256:" + "5e" * 32
 Run = Callable[..., Result]
-
-
-@pytest.fixture
-def cast(db: None) -> Cast:
-    return make_cast()
 
 
 @pytest.fixture

@@ -9,17 +9,12 @@ import pytest
 
 import assay
 from assay.transfer.hashing import PART_SIZE
-from tests.cast import Cast, make_cast
+from tests.cast import Cast
 from tests.conftest import Live, Process
 from tests.journeys.interrupting import NEVER, pull_killed_half_way, push_killed_half_way, run
 
 pytestmark = pytest.mark.django_db(transaction=True)
 SIZE = 7 * PART_SIZE + 12_345
-
-
-@pytest.fixture
-def cast(db: None) -> Cast:
-    return make_cast()
 
 
 @pytest.fixture

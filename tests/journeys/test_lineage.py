@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 import assay
-from tests.cast import Cast, make_cast
+from tests.cast import Cast
 from tests.conftest import Live, Process
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -85,11 +85,6 @@ class Project:
 
     def assay(self, *arguments: str) -> str:
         return self.do(str(Path(sys.executable).with_name("assay")), *arguments)
-
-
-@pytest.fixture
-def cast(db: None) -> Cast:
-    return make_cast()
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ from assay.transfer.hashing import PART_SIZE, Segment, hash_files
 from assay.transfer.progress import Silence, Step
 from assay.transfer.store import Address
 from config.embedded.home import free_port
-from tests.cast import Cast, make_cast
+from tests.cast import Cast
 from tests.conftest import Live, Process
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -37,11 +37,6 @@ class Counted:
 
     def advance(self, step: Step, amount: int) -> None:
         pass
-
-
-@pytest.fixture
-def cast(db: None) -> Cast:
-    return make_cast()
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from registry.models import Event, ModelVersion
-from tests.cast import Cast, make_cast
+from tests.cast import Cast
 from tests.conftest import Live
 from tests.registry.artifacts.sending import staged
 
@@ -31,11 +31,6 @@ class Web:
     def register(self, upload: str, key: str, **more: object) -> httpx.Response:
         headers = {"Authorization": f"Bearer {self.token}", "Idempotency-Key": key}
         return httpx.post(self.url, json={"upload": upload, **more}, headers=headers, timeout=60)
-
-
-@pytest.fixture
-def cast(db: None) -> Cast:
-    return make_cast()
 
 
 @pytest.fixture

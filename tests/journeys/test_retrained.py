@@ -14,17 +14,12 @@ from assay.digest import manifest_digest, scan
 from assay.transfer import upload
 from assay.transfer.hashing import PART_SIZE, hash_files
 from assay.transfer.progress import Silence
-from tests.cast import Cast, make_cast
+from tests.cast import Cast
 from tests.conftest import Live, Process
 
 pytestmark = pytest.mark.django_db(transaction=True)
 # Just large enough to be announced without a digest.
 SIZE = 4 * PART_SIZE + 1
-
-
-@pytest.fixture
-def cast(db: None) -> Cast:
-    return make_cast()
 
 
 @pytest.fixture

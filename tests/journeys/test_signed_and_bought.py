@@ -17,10 +17,10 @@ from typer.testing import Result
 from tests.cast import Cast
 from tests.conftest import Live
 from tests.factories import simple_policy
-from tests.journeys.test_command_line import cast, run
+from tests.journeys.test_command_line import run
 from tests.registry.artifacts.signing import a_key, folder_of, pem_of, sign
 
-__all__ = ["cast", "run"]
+__all__ = ["run"]
 pytestmark = pytest.mark.django_db(transaction=True)
 Run = Callable[..., Result]
 FILES = {"model.onnx": b"weights" * 1000, "conf/a.json": b"{}", "conf.txt": b"x"}

@@ -77,6 +77,8 @@ RULES: dict[tuple[str, str], Rule] = {
     ("versions", "GET"): Holds(P.NAMESPACE_READ),
     ("versions", "POST"): Holds(P.VERSION_CREATE),
     ("version-lineage", "GET"): Holds(P.NAMESPACE_READ),
+    ("lineage-graph", "GET"): SignedInOnly("starts only from what the caller may see; the rest is stubs"),
+    ("lineage-path", "GET"): SignedInOnly("leads only between what the caller may see; the rest is stubs"),
     ("why", "GET"): SignedInOnly("each version is resolved among what the caller may see"),
     ("runs", "GET"): Holds(P.NAMESPACE_READ),
     ("runs", "POST"): Holds(P.RUN_WRITE),

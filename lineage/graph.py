@@ -1,9 +1,10 @@
-"""The graph: its nodes and edges are written here, and walked by one recursive query."""
+"""The graph: its nodes and edges are written here, and walked level by level inside the database."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
 
@@ -15,8 +16,6 @@ from registry.models import Namespace
 DEFAULT_DEPTH = 10
 DEEPEST = 50
 MOST_NODES = 1000
-# Rows read before the walk stops: a node is met again at every depth at which a path reaches it.
-MOST_ROWS = 20 * MOST_NODES
 
 
 class Direction(StrEnum):
@@ -27,30 +26,11 @@ class Direction(StrEnum):
     BOTH = "both"
 
 
-# OFFSET 0 keeps each step a look-up by index: joined plainly, the planner, which cannot know how few nodes a step
-# starts from, may read the whole table at every depth. The LIMIT lies inside, so that Postgres stops walking
-# there; it walks breadth first, so the nearest are met.
-_WALK = """
-WITH RECURSIVE
-up(id, depth) AS (
-    SELECT %(root)s::uuid, 0
-    UNION
-    SELECT e.id, w.depth + 1 FROM up w CROSS JOIN LATERAL (
-        SELECT from_node_id AS id FROM lineage_edge WHERE to_node_id = w.id OFFSET 0
-    ) e WHERE w.depth < %(up)s
-),
-down(id, depth) AS (
-    SELECT %(root)s::uuid, 0
-    UNION
-    SELECT e.id, w.depth + 1 FROM down w CROSS JOIN LATERAL (
-        SELECT to_node_id AS id FROM lineage_edge WHERE from_node_id = w.id OFFSET 0
-    ) e WHERE w.depth < %(down)s
+_PAGE = """
+SELECT nodes, depths, more, edges FROM lineage_page(
+    %(root)s, %(up)s, %(down)s, %(depth)s, %(kinds)s::text[], %(since)s::timestamptz, %(until)s::timestamptz,
+    %(seen)s::uuid[], %(after_depth)s, %(after_id)s::uuid, %(most)s
 )
-SELECT id, min(depth), count(*) OVER (), sum(count(*)) OVER ()
-FROM (
-    (SELECT id, depth FROM up LIMIT %(rows)s) UNION ALL (SELECT id, depth FROM down LIMIT %(rows)s)
-) AS walked
-GROUP BY id ORDER BY 2, 1 LIMIT %(nodes)s
 """
 _CLOSURE = """
 WITH RECURSIVE reached(id) AS (
@@ -61,22 +41,40 @@ WITH RECURSIVE reached(id) AS (
     ) e
 ) SELECT id FROM reached
 """
-# Asked from the `to` side in both directions: few things go into a node, while one may go into very many.
 _EDGES = """
-SELECT e.from_node_id, e.to_node_id, e.role, e.context FROM unnest(%(nodes)s::uuid[]) n(id) CROSS JOIN LATERAL (
-    SELECT * FROM lineage_edge WHERE to_node_id = n.id OFFSET 0
-) e WHERE e.from_node_id = ANY(%(nodes)s::uuid[])
-ORDER BY e.id
+SELECT e.from_node_id, e.to_node_id, e.role, e.context FROM lineage_edge e WHERE e.id = ANY(%(edges)s) ORDER BY e.id
 """
 
 
 @dataclass(frozen=True)
+class Wanted:
+    """Which nodes are shown; all are walked through. `until` is the first moment that is too late.
+
+    `seen` are the namespaces that may be looked at, None for all: nodes of others match whatever is wanted, so that
+    neither their kind nor their time is told.
+    """
+
+    kinds: tuple[str, ...] = ()
+    since: datetime | None = None
+    until: datetime | None = None
+    seen: tuple[UUID, ...] | None = None
+
+
+@dataclass(frozen=True)
 class Walk:
-    """What lies within `depth` steps of a node: {id: distance}, nearest first, and whether there was more."""
+    """What lies within `depth` steps of a node: {id: distance}, nearest first, then by id.
+
+    `more`: there is more, exactly. `edges` are the ids of those that join two of these nodes, or one of them and
+    one that stands before them in the order.
+    """
 
     root: UUID
     nodes: dict[UUID, int]
-    cut: bool
+    more: bool
+    edges: list[int]
+
+
+EVERYTHING = Wanted()
 
 
 @dataclass(frozen=True)
@@ -89,27 +87,60 @@ class Arrow:
     context: str = ""
 
 
-def walk(root: UUID, direction: Direction, *, depth: int = DEFAULT_DEPTH, most: int = MOST_NODES) -> Walk:
-    """The nearest `most` nodes around `root`, shared ones once. One query."""
-    values: dict[str, UUID | int] = {
+def walk(
+    root: UUID,
+    direction: Direction,
+    *,
+    depth: int = DEFAULT_DEPTH,
+    most: int = MOST_NODES,
+    wanted: Wanted = EVERYTHING,
+    after: tuple[int, UUID] | None = None,
+) -> Walk:
+    """The nearest `most` nodes around `root`, each once; those `after` this distance and id. One query.
+
+    A page that begins inside a level costs as much as that level and those before it.
+    """
+    after_depth, after_id = after or (-1, None)
+    values = {
         "root": root,
-        "up": 0 if direction is Direction.DOWN else depth,
-        "down": 0 if direction is Direction.UP else depth,
-        "rows": MOST_ROWS,
-        "nodes": most,
+        "up": direction is not Direction.DOWN,
+        "down": direction is not Direction.UP,
+        "depth": depth,
+        "kinds": list(wanted.kinds) or None,
+        "since": wanted.since,
+        "until": wanted.until,
+        "seen": None if wanted.seen is None else list(wanted.seen),
+        "after_depth": after_depth,
+        "after_id": after_id,
+        "most": most,
     }
     with connection.cursor() as cursor:
-        cursor.execute(_WALK, values)
-        found = cursor.fetchall()
-    met, read = found[0][2:]
-    return Walk(root=root, nodes={row[0]: row[1] for row in found}, cut=met > most or read >= MOST_ROWS)
+        cursor.execute(_PAGE, values)
+        nodes, depths, more, edges = cursor.fetchone()
+    return Walk(root=root, nodes=dict(zip(nodes, depths, strict=True)), more=more, edges=edges)
 
 
-def arrows(nodes: Collection[UUID]) -> list[Arrow]:
-    """Every edge between these nodes. One query."""
+def arrows(found: Walk) -> list[Arrow]:
+    """The edges of a walk. One query."""
     with connection.cursor() as cursor:
-        cursor.execute(_EDGES, {"nodes": list(nodes)})
+        cursor.execute(_EDGES, {"edges": found.edges})
         return [Arrow(*row) for row in cursor.fetchall()]
+
+
+def arrows_between(nodes: Collection[UUID]) -> list[Arrow]:
+    """Every edge that joins two of these few nodes. One query."""
+    rows = Edge.objects.filter(to_node__in=nodes, from_node__in=nodes).order_by("pk")
+    return [Arrow(*row) for row in rows.values_list("from_node_id", "to_node_id", "role", "context")]
+
+
+def path_between(a: UUID, b: UUID) -> list[UUID]:
+    """A shortest path along the arrows, from `a` to `b` or else from `b` to `a`; empty where neither was made from
+    the other. One query."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT coalesce(lineage_path(%(a)s, %(b)s), lineage_path(%(b)s, %(a)s))", {"a": a, "b": b}
+        )
+        return list(cursor.fetchone()[0] or [])
 
 
 def ancestors(roots: Iterable[UUID]) -> set[UUID]:

@@ -40,41 +40,45 @@ def _time(at: datetime | None) -> str | None:
 
 
 def _runs(keys: Collection[UUID]) -> dict[UUID, Label]:
+    # Not the rows: a run's environment and configuration are long, and a graph has many runs.
+    rows = Run.objects.filter(pk__in=keys).values_list(
+        "pk", "name", "experiment__name", "status", "started_at", "created_by__username", "code__commit"
+    )
     return {
-        run.pk: Label(
+        key: Label(
             Node.Kind.RUN.value,
-            str(run),
+            name or str(key)[:8],
             {
-                "experiment": run.experiment.name,
-                "status": run.status,
-                "started_at": _time(run.started_at),
-                "created_by": run.created_by.get_username(),
-                "commit": (run.code or {}).get("commit") or None,
+                "experiment": experiment,
+                "status": status,
+                "started_at": _time(started_at),
+                "created_by": created_by,
+                "commit": commit or None,
             },
         )
-        for run in Run.objects.filter(pk__in=keys).select_related("experiment", "created_by")
+        for key, name, experiment, status, started_at, created_by, commit in rows
     }
 
 
 def _datasets(keys: Collection[UUID]) -> dict[UUID, Label]:
+    told = ("digest", "rows", "columns", "size")
+    rows = DatasetVersion.objects.filter(pk__in=keys).values_list("pk", "dataset__name", "produced_by", *told)
     return {
-        version.pk: Label(
+        key: Label(
             Node.Kind.DATASET_VERSION.value,
-            version.dataset.name,
-            {
-                "digest": version.digest,
-                "rows": version.rows,
-                "columns": version.columns,
-                "size": version.size,
-                "produced": version.produced_by_id is not None,
-            },
+            name,
+            {**dict(zip(told, values, strict=True)), "produced": produced_by is not None},
         )
-        for version in DatasetVersion.objects.filter(pk__in=keys).select_related("dataset")
+        for key, name, produced_by, *values in rows
     }
 
 
 def _versions(keys: Collection[UUID]) -> dict[UUID, Label]:
     rows = ModelVersion.objects.filter(pk__in=keys).select_related("model__namespace", "manifest", "supply")
+    rows = rows.only(
+        "number", "stage", "status", "created_at", "model__name", "model__namespace__name", "manifest__digest",
+        "supply__supplier",
+    )  # fmt: skip
     return {version.pk: version_label(version) for version in rows}
 
 

@@ -3,6 +3,7 @@
 from django.urls import URLPattern, path
 
 from lineage.api.graph import VersionLineage, Why
+from lineage.api.nodes import Graph, Path
 from lineage.api.runs import OneRun, RunDatasets, RunLog, Runs
 from lineage.api.versions import Versions
 
@@ -11,6 +12,8 @@ MODEL = "namespaces/<str:namespace>/models/<str:name>"
 urlpatterns: list[URLPattern] = [
     path(f"{MODEL}/versions", Versions.as_view(), name="versions"),
     path(f"{MODEL}/versions/<int:number>/lineage", VersionLineage.as_view(), name="version-lineage"),
+    path("lineage/graph", Graph.as_view(), name="lineage-graph"),
+    path("lineage/path", Path.as_view(), name="lineage-path"),
     path("why", Why.as_view(), name="why"),
     path("namespaces/<str:namespace>/runs", Runs.as_view(), name="runs"),
     path("runs/<uuid:id>", OneRun.as_view(), name="run"),

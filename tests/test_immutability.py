@@ -23,6 +23,7 @@ HISTORY = [
     "lineage_edge",
     "lineage_lineageevent",
     "lineage_node",
+    "lineage_package",
     "lineage_runmetric",
     "lineage_runparameter",
     "lineage_supply",

@@ -95,7 +95,7 @@ def in_production_since(version: ModelVersion) -> datetime | None:
 def lineage(version: ModelVersion, principal: Principal, depth: int = DEEPEST_SHOWN) -> Lineage:
     """The graph around a version, as trees. Four queries and the labels'."""
     met = walk(version.pk, Direction.BOTH, depth=depth, most=MOST_SHOWN)
-    edges = arrows(met.nodes)
+    edges = arrows(met)
     labels = labels_of(met.nodes, principal)
     into: dict[UUID, list[tuple[UUID, str]]] = {}
     out_of: dict[UUID, list[tuple[UUID, str]]] = {}
@@ -106,7 +106,7 @@ def lineage(version: ModelVersion, principal: Principal, depth: int = DEEPEST_SH
     return Lineage(
         up=_grow(version.pk, into, labels, {version.pk}, depth),
         down=_grow(version.pk, out_of, labels, {version.pk}, depth),
-        cut=met.cut,
+        cut=met.more,
     )
 
 

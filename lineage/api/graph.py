@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
+from uuid import UUID
 
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from lineage.api.drawing import Drawing
 from lineage.graph import DEEPEST, DEFAULT_DEPTH, MOST_NODES, Direction, Walk, arrows, walk
-from lineage.labels import RESTRICTED, Label, labels_of, version_label
+from lineage.labels import Label, version_label
 from lineage.why import explain
 from registry.errors import InvalidInput
 from registry.http.endpoint import Endpoint
@@ -18,49 +21,42 @@ from registry.references import FORMS, resolve
 
 
 def graph_json(
-    version: ModelVersion, direction: Direction, depth: int, principal: Principal
+    found: Walk, direction: Direction, depth: int, principal: Principal, *, root: Mapping[UUID, Label]
 ) -> dict[str, Any]:
-    """The graph around a version. What the principal may not see keeps its place, under a name of no meaning."""
-    found = walk(version.pk, direction, depth=depth)
-    named = {**labels_of(found.nodes, principal), version.pk: version_label(version)}
-    shown = {
-        key: str(key) if key in named else f"{RESTRICTED}-{position}"
-        for position, key in enumerate(found.nodes, start=1)
-    }
+    """A walk as JSON, without what came before it; `root` is the label of where it starts, when it is known."""
+    edges = arrows(found)
+    ends = {end for edge in edges for end in (edge.source, edge.target)}
+    drawing = Drawing(ends.union(found.nodes, [found.root]), principal, known=root)
     return {
-        "root": shown[version.pk],
+        "root": drawing.name(found.root),
         "direction": direction.value,
         "depth": depth,
-        "nodes": [_node(shown[key], named.get(key), distance) for key, distance in found.nodes.items()],
-        "edges": [
-            {
-                "from": shown[e.source],
-                "to": shown[e.target],
-                "role": e.role,
-                # A free text, of whoever wrote the edge: for those who see both of its ends.
-                "context": e.context if e.source in named and e.target in named else "",
-            }
-            for e in arrows(found.nodes)
-        ],
+        "nodes": [drawing.node(key, distance=distance) for key, distance in found.nodes.items()],
+        "edges": [drawing.edge(edge) for edge in edges],
         "note": _note(found),
     }
 
 
-def _node(shown: str, label: Label | None, distance: int) -> dict[str, Any]:
-    known = label or Label(RESTRICTED, RESTRICTED)
-    return {
-        "id": shown,
-        "kind": known.kind,
-        "label": known.label,
-        "detail": known.detail,
-        "distance": distance,
-    }
-
-
 def _note(found: Walk) -> str | None:
-    if not found.cut:
+    if not found.more:
         return None
     return f"There is more: these are the {len(found.nodes)} nearest nodes of at most {MOST_NODES}."
+
+
+def direction_of(request: Request) -> Direction:
+    """up, down or both; up unless said. Raises InvalidInput."""
+    asked = request.query_params.get("direction", Direction.UP.value)
+    if asked not in set(Direction):
+        raise InvalidInput("direction is up, down or both.", field="direction")
+    return Direction(asked)
+
+
+def depth_of(request: Request) -> int:
+    """1 to 50; 10 unless said. Raises InvalidInput."""
+    given = request.query_params.get("depth", str(DEFAULT_DEPTH))
+    if not given.isascii() or not given.isdigit() or not 1 <= int(given[:9]) <= DEEPEST:
+        raise InvalidInput(f"depth is a whole number from 1 to {DEEPEST}.", field="depth")
+    return int(given)
 
 
 class VersionLineage(Endpoint):
@@ -76,18 +72,11 @@ class VersionLineage(Endpoint):
     )
     def get(self, request: Request, namespace: str, name: str, number: int) -> Response:
         """The graph around a version: `direction` up (default), down or both; `depth` 1 to 50."""
-        asked = request.query_params.get("direction", Direction.UP.value)
-        if asked not in set(Direction):
-            raise InvalidInput("direction is up, down or both.", field="direction")
+        direction, depth = direction_of(request), depth_of(request)
         version = self.version(name, number)
-        return Response(graph_json(version, Direction(asked), _depth(request), self.principal))
-
-
-def _depth(request: Request) -> int:
-    given = request.query_params.get("depth", str(DEFAULT_DEPTH))
-    if not given.isascii() or not given.isdigit() or not 1 <= int(given[:9]) <= DEEPEST:
-        raise InvalidInput(f"depth is a whole number from 1 to {DEEPEST}.", field="depth")
-    return int(given)
+        found = walk(version.pk, direction, depth=depth)
+        root = {version.pk: version_label(version)}
+        return Response(graph_json(found, direction, depth, self.principal, root=root))
 
 
 class Why(Endpoint):

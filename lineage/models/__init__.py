@@ -1,7 +1,11 @@
 """Lineage's tables."""
 
 from lineage.models.graph import Dataset, DatasetVersion, Edge, LineageEvent, Node
+from lineage.models.packages import Package
 from lineage.models.runs import (
+    COMMIT,
+    IMAGE,
+    PACKAGES,
     Experiment,
     LatestMetric,
     Lifecycle,
@@ -14,6 +18,9 @@ from lineage.models.runs import (
 from lineage.models.supply import Supply
 
 __all__ = [
+    "COMMIT",
+    "IMAGE",
+    "PACKAGES",
     "Dataset",
     "DatasetVersion",
     "Edge",
@@ -23,6 +30,7 @@ __all__ = [
     "LineageEvent",
     "LoggedModel",
     "Node",
+    "Package",
     "Run",
     "RunMetric",
     "RunParameter",

@@ -141,8 +141,9 @@ class Edge(AppendOnlyModel):
         BASE = "base"
 
     id = models.BigAutoField(primary_key=True)
-    from_node = models.ForeignKey(Node, on_delete=models.PROTECT, related_name="edges_out")
-    to_node = models.ForeignKey(Node, on_delete=models.PROTECT, related_name="edges_in")
+    # Both ways are served by indexes that hold the other end too, in its order.
+    from_node = models.ForeignKey(Node, on_delete=models.PROTECT, related_name="edges_out", db_index=False)
+    to_node = models.ForeignKey(Node, on_delete=models.PROTECT, related_name="edges_in", db_index=False)
     role = models.CharField(max_length=6, choices=Role.choices)
     # What the data was for (training, validation, test), as the run said.
     context = models.CharField(max_length=100, blank=True, default="")
@@ -155,6 +156,7 @@ class Edge(AppendOnlyModel):
                 fields=["from_node", "to_node", "role", "context"], name="one_edge_per_role"
             )
         ]
+        indexes: ClassVar = [models.Index(fields=["to_node", "from_node"], name="edge_into")]
 
 
 class LineageEvent(AppendOnlyModel):

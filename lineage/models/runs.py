@@ -5,8 +5,12 @@ from __future__ import annotations
 import uuid
 from typing import ClassVar
 
+from django.contrib.postgres.indexes import GinIndex, OpClass
 from django.db import models
+from django.db.models.fields.json import KeyTextTransform, KeyTransform
+from django.db.models.functions import Left
 
+from lineage.models.packages import NotesPackages
 from registry.models import Manifest, Namespace, User
 from registry.models.immutability import AppendOnlyModel
 from registry.models.triggers import AppendOnly, Fixed, NeverDeleted
@@ -18,6 +22,12 @@ class Lifecycle(models.TextChoices):
 
     ACTIVE = "active"
     DELETED = "deleted"
+
+
+# What runs are found by in `impact`. The beginning only: no row of an index may be longer than a third of a page.
+COMMIT = Left(KeyTextTransform("commit", "code"), 64)
+IMAGE = Left(KeyTextTransform("image_digest", "environment"), 100)
+PACKAGES = KeyTransform("packages", "environment")
 
 
 class Experiment(models.Model):
@@ -100,9 +110,14 @@ class Run(models.Model):
                 ]
             ),
             Fixed(["capture"], once="OLD.capture <> '{}'::jsonb", name="capture_once"),
+            NotesPackages(),
         ]
         indexes: ClassVar = [
-            models.Index(fields=["namespace", "-started_at", "-id"], name="run_newest_first")
+            models.Index(fields=["namespace", "-started_at", "-id"], name="run_newest_first"),
+            # This class of operators serves `LIKE 'abc%'` whatever the database's collation.
+            models.Index(OpClass(COMMIT, name="text_pattern_ops"), name="run_commit"),
+            models.Index(IMAGE, name="run_image"),
+            GinIndex(OpClass(PACKAGES, name="jsonb_path_ops"), name="run_packages"),
         ]
 
     def __str__(self) -> str:

@@ -58,6 +58,8 @@ SIGNED_IN: dict[tuple[str, str], tuple[str, int]] = {
     ("resolve", "GET"): ("ref={ref}", 404),
     ("search", "GET"): ("namespace={namespace}", 404),
     ("compare", "GET"): ("ref={ref}&ref={other}", 404),
+    ("lineage-graph", "GET"): ("node={ref}", 404),
+    ("lineage-path", "GET"): ("from={ref}&to={other}", 404),
     ("why", "GET"): ("a={ref}&b={other}", 404),
     ("promotions", "GET"): ("namespace={namespace}", 200),
 }

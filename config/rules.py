@@ -79,6 +79,10 @@ RULES: dict[tuple[str, str], Rule] = {
     ("version-lineage", "GET"): Holds(P.NAMESPACE_READ),
     ("lineage-graph", "GET"): SignedInOnly("starts only from what the caller may see; the rest is stubs"),
     ("lineage-path", "GET"): SignedInOnly("leads only between what the caller may see; the rest is stubs"),
+    ("impact", "GET"): SignedInOnly("starts only from what the caller may see, names only that"),
+    ("impact", "POST"): SignedInOnly(
+        "a question in a body: starts only from what the caller may see, names only that"
+    ),
     ("why", "GET"): SignedInOnly("each version is resolved among what the caller may see"),
     ("runs", "GET"): Holds(P.NAMESPACE_READ),
     ("runs", "POST"): Holds(P.RUN_WRITE),

@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import Any
 from uuid import UUID
 
 from django.db import connection
@@ -101,7 +102,7 @@ def walk(
     A page that begins inside a level costs as much as that level and those before it.
     """
     after_depth, after_id = after or (-1, None)
-    values = {
+    values: dict[str, Any] = {
         "root": root,
         "up": direction is not Direction.DOWN,
         "down": direction is not Direction.UP,

@@ -60,6 +60,8 @@ SIGNED_IN: dict[tuple[str, str], tuple[str, int]] = {
     ("compare", "GET"): ("ref={ref}&ref={other}", 404),
     ("lineage-graph", "GET"): ("node={ref}", 404),
     ("lineage-path", "GET"): ("from={ref}&to={other}", 404),
+    ("impact", "GET"): ("base={ref}", 404),
+    ("impact", "POST"): ("", 422),
     ("why", "GET"): ("a={ref}&b={other}", 404),
     ("promotions", "GET"): ("namespace={namespace}", 200),
 }

@@ -134,7 +134,7 @@ def test_the_queries_do_not_grow_with_the_graph(
 def test_the_nearest_are_shown_when_there_are_too_many(
     cast: Cast, monkeypatch: pytest.MonkeyPatch, chain: list[ModelVersion]
 ) -> None:
-    monkeypatch.setitem(walk.__kwdefaults__, "most", 3)
+    monkeypatch.setattr(walk, "__kwdefaults__", {**(walk.__kwdefaults__ or {}), "most": 3})
     shown = lineage(cast.client("ben"), chain[1]).json()
     assert [node["distance"] for node in shown["nodes"]] == [0, 1, 1]
     assert "nearest" in shown["note"]

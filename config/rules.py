@@ -102,6 +102,9 @@ RULES: dict[tuple[str, str], Rule] = {
     ("version-archive", "POST"): Holds(P.VERSION_DEPRECATE),
     ("model-production", "GET"): Holds(P.NAMESPACE_READ),
     ("model-rollback", "POST"): Holds(P.VERSION_ROLL_BACK),
+    ("quarantines", "GET"): SignedInOnly("lists only what the caller may see"),
+    ("quarantines", "POST"): SignedInOnly("the right is asked in the namespace of every version"),
+    ("quarantine-lift", "POST"): SignedInOnly("the right is asked in the namespace of every version"),
     ("promotions", "GET"): SignedInOnly("lists only what the caller may see"),
     ("promotion", "GET"): Holds(P.NAMESPACE_READ),
     ("promotion-approve", "POST"): Holds(P.PROMOTION_DECIDE, or_designated=True),
@@ -205,6 +208,9 @@ ADMIN_RULES: dict[str, AdminRule] = {
     "lifecycle.Promotion": AdminRule(
         "decided on the desk; an open one can be taken back",
         {"open_on_desk": Holds(P.NAMESPACE_READ), "withdraw": Holds(P.PROMOTION_REQUEST)},
+    ),
+    "lifecycle.Quarantine": AdminRule(
+        "placed and lifted over REST and in the shell; what was doubted is history"
     ),
     "lifecycle.Policy": AdminRule(
         "a published revision never changes; another one can be published", {"publish": Holds(P.POLICY_EDIT)}

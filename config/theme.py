@@ -53,6 +53,7 @@ UNFOLD: dict[str, Any] = {
             _group(
                 "Governance",
                 _item("Journal", "history_edu", "registry_event_changelist"),
+                _item("Quarantine", "coronavirus", "lifecycle_quarantine_changelist"),
                 _item("Policies", "gavel", "lifecycle_policy_changelist"),
                 _item("Signing keys", "signature", "registry_signingkey_changelist"),
                 _item("Webhooks", "webhook", "registry_webhook_changelist"),

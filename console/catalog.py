@@ -80,6 +80,7 @@ class Version(CatalogPage):
                 "comparison": compare(
                     latest_metrics(row.evaluations.all()), measurements(incumbent) if incumbent else []
                 ),
+                "quarantines": [] if row.deleted_at else facts.quarantines(row),
                 "files": files,
                 "count": count,
                 "lineage": facts.lineage(row, self.principal),

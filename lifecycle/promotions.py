@@ -12,6 +12,7 @@ from lifecycle.evidence import binding_of
 from lifecycle.gates.evaluate import context_of, findings, keep
 from lifecycle.gates.kinds import Verdict
 from lifecycle.models import OPEN, Promotion, StagedVersion, State
+from lifecycle.quarantine import check_not_quarantined, told
 from lifecycle.stages import Move, move_for
 from registry.errors import DomainError
 from registry.journal import record
@@ -62,11 +63,13 @@ def advance(
     """Change a stage: lock the model, re-read, check, transition, alias, event. All within the caller's
     transaction, which for a promotion is the one in which it became `applied` (a trigger insists).
 
-    Raises IllegalMove when the version is not where the move starts, VersionDeleted.
+    Raises IllegalMove when the version is not where the move starts, VersionDeleted, UnderQuarantine.
     """
     model = lock_model(version_id)
     version = _locked(version_id)
     check_not_deleted(version)
+    if move.target in (Stage.STAGING, Stage.PRODUCTION):
+        check_not_quarantined(version)
     if version.stage not in move.sources:
         raise IllegalMove(
             f"{version.reference} is in {version.stage}; {move.name.replace('_', ' ')} starts from "
@@ -233,6 +236,8 @@ def settle(*, promotion_id: Any, now: datetime | None = None) -> Promotion:
         if promotion.state == State.AWAITING_APPROVAL:
             void_when_changed(promotion, now)
             return promotion
+        if _void_when_quarantined(promotion, now):
+            return promotion
         context = context_of(promotion, now)
         found = findings(context)
         keep(context, found)
@@ -319,7 +324,10 @@ def _apply(promotion: Promotion, *, by: Principal, now: datetime) -> None:
 
 
 def void_when_changed(promotion: Promotion, now: datetime) -> bool:
-    """Recompute, under the lock, what was approved; close the promotion when it is something else now."""
+    """Recompute, under the lock, what was approved; close the promotion when it is something else now, or when
+    the version was put under quarantine."""
+    if _void_when_quarantined(promotion, now):
+        return True
     context = context_of(promotion, now)
     found = findings(context)
     if binding_of(context, found) == promotion.binding:
@@ -334,3 +342,10 @@ def void_when_changed(promotion: Promotion, now: datetime) -> bool:
         why = "the evidence changed since the gates were passed"
     end(promotion, State.VOID, why, by=SYSTEM, now=now)
     return True
+
+
+def _void_when_quarantined(promotion: Promotion, now: datetime) -> bool:
+    why = told(promotion.version)
+    if why:
+        end(promotion, State.VOID, why, by=SYSTEM, now=now)
+    return bool(why)

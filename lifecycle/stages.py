@@ -66,7 +66,8 @@ MOVES: tuple[Move, ...] = (
         S.PRODUCTION,
         "version.rolled_back",
         Permission.VERSION_ROLL_BACK,
-        "a reason; was in production, never suspended since; bytes hot, unquarantined, verified within 24 h",
+        "a reason; was in production, never suspended since, not under quarantine; bytes hot, unquarantined, "
+        "verified within 24 h",
         by_promotion=True,
     ),
     Move(

@@ -2,7 +2,7 @@
 
 from django.urls import URLPattern, path
 
-from lifecycle.api import policies, promotions, versions
+from lifecycle.api import policies, promotions, quarantine, versions
 
 MODEL = "namespaces/<str:namespace>/models/<str:name>"
 VERSION = f"{MODEL}/versions/<int:number>"
@@ -19,6 +19,9 @@ urlpatterns: list[URLPattern] = [
     ],
     path(f"{MODEL}/production", promotions.Production.as_view(), name="model-production"),
     path(f"{MODEL}/rollback", promotions.RollBack.as_view(), name="model-rollback"),
+    path("resolve", versions.Resolve.as_view(), name="resolve"),
+    path("quarantine", quarantine.Quarantines.as_view(), name="quarantines"),
+    path("quarantine/lift", quarantine.LiftQuarantine.as_view(), name="quarantine-lift"),
     path("promotions", promotions.Promotions.as_view(), name="promotions"),
     path("promotions/<uuid:id>", promotions.OnePromotion.as_view(), name="promotion"),
     path("promotions/<uuid:id>/approve", promotions.Approve.as_view(), name="promotion-approve"),

@@ -22,6 +22,7 @@ class Permission(StrEnum):
     PROMOTION_DECIDE = "promotion.decide"
     VERSION_ROLL_BACK = "version.roll_back"
     VERSION_SUSPEND = "version.suspend"
+    VERSION_QUARANTINE = "version.quarantine"
     VERSION_DEPRECATE = "version.deprecate"
     VERSION_RESTORE = "version.restore"
     VERSION_DELETE = "version.delete"
@@ -72,7 +73,14 @@ ROLES: dict[Role, frozenset[Permission]] = {
     Role.DATA_SCIENTIST: _MAKE,
     Role.ML_ENGINEER: _ENGINEER,
     Role.PRODUCTION_OPERATOR: _READ
-    | {P.PROMOTION_DECIDE, P.VERSION_ROLL_BACK, P.VERSION_SUSPEND, P.VERSION_VERIFY, P.VERSION_RESTORE},
+    | {
+        P.PROMOTION_DECIDE,
+        P.VERSION_ROLL_BACK,
+        P.VERSION_SUSPEND,
+        P.VERSION_QUARANTINE,
+        P.VERSION_VERIFY,
+        P.VERSION_RESTORE,
+    },
     Role.NAMESPACE_ADMIN: _ENGINEER
     | _AUDIT
     | {P.POLICY_EDIT, P.ROLE_GRANT, P.KEY_EDIT, P.NAMESPACE_EDIT, P.WEBHOOK_EDIT, P.RETENTION_EDIT},

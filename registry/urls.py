@@ -12,7 +12,6 @@ from registry.api import (
     namespaces,
     search,
     tokens,
-    versions,
     webhooks,
     whoami,
 )
@@ -36,7 +35,6 @@ urlpatterns: list[URLPattern] = [
     path(f"{VERSION}/evaluations", evaluations.Evaluations.as_view(), name="evaluations"),
     path("garbage", garbage.Garbage.as_view(), name="garbage"),
     path("garbage/run", garbage.GarbageRun.as_view(), name="garbage-run"),
-    path("resolve", versions.Resolve.as_view(), name="resolve"),
     path("search", search.Search.as_view(), name="search"),
     path("compare", search.Compare.as_view(), name="compare"),
     path(f"{NAMESPACE}/events", events.Events.as_view(), name="events"),

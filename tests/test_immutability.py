@@ -19,6 +19,8 @@ HISTORY = [
     "lifecycle_approval",
     "lifecycle_checkreport",
     "lifecycle_gateresult",
+    "lifecycle_quarantine",
+    "lifecycle_quarantinelift",
     "lineage_datasetversion",
     "lineage_edge",
     "lineage_lineageevent",

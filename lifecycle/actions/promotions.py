@@ -12,6 +12,7 @@ from lifecycle import policies, promotions
 from lifecycle.evidence import EVALUATE_GATES
 from lifecycle.gates.kinds import accounts_of
 from lifecycle.models import OPEN, Approval, Promotion, State
+from lifecycle.quarantine import check_not_quarantined, standing
 from lifecycle.stages import BY_NAME, move_for
 from lineage.provenance import trainers_of
 from registry.errors import DomainError, Forbidden, InvalidInput, NotVisible
@@ -60,7 +61,7 @@ class NoRollbackTarget(DomainError):
 def request_promotion(*, version: ModelVersion, target: str, reason: str = "", by: Principal) -> Promotion:
     """Ask to bring a version to staging or production. The policy is frozen now; the gates run in a worker.
 
-    Raises Forbidden, NotPromotable, VersionDeleted, PromotionOpen, InvalidInput.
+    Raises Forbidden, NotPromotable, VersionDeleted, UnderQuarantine, PromotionOpen, InvalidInput.
     """
     check_can(by, Permission.PROMOTION_REQUEST, version.model.namespace)
     _fits(reason)
@@ -74,6 +75,7 @@ def request_promotion(*, version: ModelVersion, target: str, reason: str = "", b
         pk=version.pk
     )
     check_not_deleted(version)
+    check_not_quarantined(version)
     stage = version.stage
     if version.status != ModelVersion.Status.READY:
         raise NotPromotable(
@@ -97,7 +99,7 @@ def roll_back(*, model: RegisteredModel, to: int | None = None, reason: str, by:
     """Put a former production version back: one operator, a reason. At once when its bytes are verified;
     otherwise a worker reads them first and then applies it.
 
-    Raises Forbidden, NoRollbackTarget, PromotionOpen, InvalidInput.
+    Raises Forbidden, NoRollbackTarget, UnderQuarantine, PromotionOpen, InvalidInput.
     """
     with transaction.atomic():
         check_can(by, Permission.VERSION_ROLL_BACK, model.namespace)
@@ -229,7 +231,8 @@ def _create(
 
 
 def _rollback_target(model: RegisteredModel, to: int | None) -> ModelVersion:
-    """The version to go back to: archived, in production before, and not taken out in an incident since.
+    """The version to go back to: archived, in production before, not taken out in an incident since, and not under
+    quarantine.
 
     Without `to` it is the one before the last, as an undo goes: a rollback goes further back, not forward again
     to what was just rolled back.
@@ -247,6 +250,8 @@ def _rollback_target(model: RegisteredModel, to: int | None) -> ModelVersion:
         if kept and change.pk > given_up.get(change.version_id, 0):
             possible.add(change.version)
     if to is None:
+        doubted = set(standing(version.pk for version in possible).values_list("version", flat=True))
+        possible = {version for version in possible if version.pk not in doubted}
         earlier = [version for version in reversed(line[:-1]) if version in possible]
         if not earlier:
             raise NoRollbackTarget(f"{model} has no earlier production version to go back to.")
@@ -255,6 +260,7 @@ def _rollback_target(model: RegisteredModel, to: int | None) -> ModelVersion:
     if version is None:
         raise NotVisible(f"There is no version {model}:{to} that you can see.")
     check_not_deleted(version)
+    check_not_quarantined(version)
     if version not in possible:
         raise NoRollbackTarget(
             f"{version.reference} is in {version.stage}; one goes back only to an archived version that was in "

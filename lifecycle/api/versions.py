@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.conf import settings
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema
@@ -11,18 +13,35 @@ from rest_framework.response import Response
 
 from lifecycle import deletion
 from lifecycle.actions.deletion import delete_version
+from lifecycle.api.quarantine import standing_json
 from registry.api import versions
 from registry.api.shows import VERSION_ROWS, version_json
 from registry.http.endpoint import Endpoint
 from registry.http.fields import Body
+from registry.models import ModelVersion
 
 
 class DeletionBody(Body):
     reason = serializers.CharField(max_length=4000)
 
 
+def version_told(version: ModelVersion) -> dict[str, Any]:
+    """The version as JSON, with the quarantine that it stands under, if it does."""
+    return {**version_json(version), "quarantine": standing_json(version)}
+
+
+class Resolve(versions.Resolve):
+    """The version that a reference names, and whether it is doubted."""
+
+    def told(self, version: ModelVersion) -> dict[str, Any]:
+        return version_told(version)
+
+
 class OneVersion(versions.OneVersion):
     """One version of a model."""
+
+    def told(self, version: ModelVersion) -> dict[str, Any]:
+        return version_told(version)
 
     @extend_schema(operation_id="delete_version", request=DeletionBody, responses=dict)
     def delete(self, request: Request, namespace: str, name: str, number: int) -> Response:

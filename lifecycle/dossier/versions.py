@@ -7,6 +7,8 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from lifecycle.models import Quarantine
+from lifecycle.quarantine import standing
 from lineage import provenance
 from lineage.graph import Direction, arrows, walk
 from lineage.labels import Label, labels_of
@@ -128,6 +130,11 @@ def _grow(
         grown.append(Branch(label=label, id=other, role=role, again=again, branches=below))
     order = {Node.Kind.RUN.value: 0, Node.Kind.DATASET_VERSION.value: 1}
     return sorted(grown, key=lambda b: (order.get(b.label.kind, 2), b.role, b.label.label))
+
+
+def quarantines(version: ModelVersion) -> list[Quarantine]:
+    """Those that it stands under, newest first."""
+    return list(standing([version.pk]))
 
 
 def rollback_targets(model: RegisteredModel) -> list[tuple[ModelVersion, datetime]]:

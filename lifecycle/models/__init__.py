@@ -11,6 +11,7 @@ from lifecycle.models.promotions import (
     StagedEdge,
     StagedVersion,
 )
+from lifecycle.models.quarantine import Quarantine, QuarantineLift
 from lifecycle.models.retention import LegalHold, RetentionPolicy, TierMove
 from lifecycle.models.states import OPEN, STATE_EDGES, State
 
@@ -23,6 +24,8 @@ __all__ = [
     "LegalHold",
     "Policy",
     "Promotion",
+    "Quarantine",
+    "QuarantineLift",
     "RetentionPolicy",
     "StagedAlias",
     "StagedChange",

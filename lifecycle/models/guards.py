@@ -9,6 +9,10 @@ from django.db import models
 
 from registry.models.triggers import Always, refuse
 
+# A condition on the id of a version: whether it stands under quarantine.
+UNDER_QUARANTINE = """EXISTS (SELECT 1 FROM lifecycle_quarantine q WHERE q.version_id = {version} AND NOT EXISTS (
+    SELECT 1 FROM lifecycle_quarantinelift l WHERE l.quarantine_id = q.id))"""
+
 
 class Satisfied(Always):
     """A promotion becomes `applied` only when its own snapshot is satisfied and the floor below it is.
@@ -41,6 +45,9 @@ class Satisfied(Always):
                 JOIN registry_blob b ON b.sha256 = f.blob_id WHERE v.id = NEW.version_id
                     AND (b.quarantined_at IS NOT NULL OR b.tier <> 'hot' OR b.state <> 'live')) THEN
                 {refuse("promotion_unsatisfied", "its bytes are quarantined or not at hand")}
+            END IF;
+            IF {UNDER_QUARANTINE.format(version="NEW.version_id")} THEN
+                {refuse("under_quarantine", "the version is under quarantine")}
             END IF;
             IF NEW.kind = 'rollback' THEN
                 IF NEW.reason = '' OR NOT EXISTS (
@@ -103,6 +110,9 @@ class PromotionRequired(Always):
     def get_func(self, model: models.Model) -> str:
         return f"""
             IF OLD.stage = NEW.stage THEN RETURN NEW; END IF;
+            IF NEW.stage IN ('staging', 'production') AND {UNDER_QUARANTINE.format(version="NEW.id")} THEN
+                {refuse("under_quarantine", "the version is under quarantine")}
+            END IF;
             IF NEW.stage IN ('staging', 'production') AND (NEW.status <> 'ready' OR NOT EXISTS (
                 SELECT 1 FROM lifecycle_promotion p WHERE p.version_id = NEW.id AND p.target = NEW.stage
                     AND p.state = 'applied' AND p.applied_xid = pg_current_xact_id()::text::bigint
@@ -183,6 +193,38 @@ class ApprovalByAnother(Always):
                     )
                 )
             ) THEN {refuse("not_a_decider", "who decides is an active person with the right to")} END IF;
+            RETURN NEW;
+        """
+
+
+class LiftedByAnother(Always):
+    """A quarantine is lifted by an active person who holds the right to place one, who neither placed it nor answers
+    for the account that did."""
+
+    name = "lifted_by_another"
+    when = pgtrigger.Before
+    operation = pgtrigger.Insert
+    declare = [("placed", "record")]
+
+    def get_func(self, model: models.Model) -> str:
+        return f"""
+            SELECT q.by_id, u.owner_id, m.namespace_id INTO placed FROM lifecycle_quarantine q
+                JOIN registry_user u ON u.id = q.by_id JOIN registry_modelversion v ON v.id = q.version_id
+                JOIN registry_registeredmodel m ON m.id = v.model_id WHERE q.id = NEW.quarantine_id;
+            IF NEW.by_id IN (placed.by_id, placed.owner_id) THEN
+                {refuse("own_quarantine", "who placed a quarantine does not lift it")}
+            END IF;
+            IF NOT EXISTS (
+                SELECT 1 FROM registry_user u WHERE u.id = NEW.by_id AND u.is_active AND NOT u.is_service AND (
+                    u.is_superuser OR EXISTS (
+                        SELECT 1 FROM registry_user_groups g
+                        JOIN registry_namespacegrouppermission held ON held.group_id = g.group_id
+                        JOIN auth_permission named ON named.id = held.permission_id
+                        WHERE g.user_id = u.id AND held.content_object_id = placed.namespace_id
+                            AND named.codename = 'version.quarantine'
+                    )
+                )
+            ) THEN {refuse("not_a_lifter", "who lifts a quarantine is an active person with the right to")} END IF;
             RETURN NEW;
         """
 

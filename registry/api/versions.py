@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import serializers
 from rest_framework.request import Request
@@ -12,6 +14,7 @@ from registry.api.shows import VERSION_ROWS, version_json
 from registry.errors import InvalidInput
 from registry.http.endpoint import Endpoint
 from registry.http.fields import Body, TagsField
+from registry.models import ModelVersion
 from registry.references import FORMS, resolve
 
 
@@ -26,7 +29,11 @@ class OneVersion(Endpoint):
     @extend_schema(operation_id="get_version", responses=dict)
     def get(self, request: Request, namespace: str, name: str, number: int) -> Response:
         version = self.version(name, number)
-        return Response(version_json(VERSION_ROWS.get(pk=version.pk)))
+        return Response(self.told(VERSION_ROWS.get(pk=version.pk)))
+
+    def told(self, version: ModelVersion) -> dict[str, Any]:
+        """The version as JSON."""
+        return version_json(version)
 
     @extend_schema(operation_id="edit_version", request=VersionChanges, responses=dict)
     def patch(self, request: Request, namespace: str, name: str, number: int) -> Response:
@@ -47,4 +54,8 @@ class Resolve(Endpoint):
         if ref is None:
             raise InvalidInput(f"Say which version: ?ref= takes {FORMS}.", field="ref")
         version = resolve(ref, self.principal)
-        return Response(version_json(VERSION_ROWS.get(pk=version.pk)))
+        return Response(self.told(VERSION_ROWS.get(pk=version.pk)))
+
+    def told(self, version: ModelVersion) -> dict[str, Any]:
+        """The version as JSON."""
+        return version_json(version)

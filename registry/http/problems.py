@@ -32,6 +32,12 @@ CONSTRAINTS: dict[str, tuple[str, str]] = {
         "promotion-unsatisfied",
         "The promotion's gates or approvals are not complete.",
     ),
+    "under_quarantine": (
+        "under-quarantine",
+        "The version is under quarantine: it enters neither staging nor production until somebody lifts that.",
+    ),
+    "own_quarantine": ("own-quarantine", "Who put a version under quarantine does not lift it."),
+    "not_a_lifter": ("forbidden", "A quarantine is lifted by an active person who holds the right to."),
     "policy_not_frozen": ("policy-not-frozen", "A promotion carries all that its published policy asks for."),
     "not_a_decider": ("forbidden", "A promotion is decided by an active person who holds the right to."),
     "alias_of_its_model": ("alias-of-another-model", "An alias points at a version of its own model."),

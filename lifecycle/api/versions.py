@@ -49,7 +49,7 @@ class OneVersion(versions.OneVersion):
         else needs them. Deleting it again changes nothing."""
         reason = self.read(DeletionBody, request)["reason"]
         version = delete_version(version=self.version(name, number), reason=reason, by=self.principal)
-        return Response(version_json(VERSION_ROWS.get(pk=version.pk)))
+        return Response(self.told(VERSION_ROWS.get(pk=version.pk)))
 
 
 class VersionDeletion(Endpoint):

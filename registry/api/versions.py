@@ -40,7 +40,7 @@ class OneVersion(Endpoint):
         """Change description or tags. In tags, null takes a key away and keys not named stay."""
         body = self.read(VersionChanges, request)
         version = edit_version(version=self.version(name, number), by=self.principal, **body)
-        return Response(version_json(VERSION_ROWS.get(pk=version.pk)))
+        return Response(self.told(VERSION_ROWS.get(pk=version.pk)))
 
 
 class Resolve(Endpoint):

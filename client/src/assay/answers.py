@@ -117,6 +117,8 @@ class Version(TypedDict):
     completeness: Completeness
     supply: NotRequired[Supply | None]
     signature: NotRequired[Signature | None]
+    # What it stands under, where the version itself was asked for: {"reason", "by", "at"}.
+    quarantine: NotRequired[dict[str, str] | None]
 
 
 class Freed(TypedDict):

@@ -26,6 +26,7 @@ from assay.digest import scan
 from assay.documents import LARGEST_ATTACHMENT, Documents, read_document, read_signature, without
 from assay.errors import VersionFailed
 from assay.http import Connection, Parameters
+from assay.incidents import Incidents
 from assay.references import API, Reference, model_path, namespace_path, version_path
 from assay.transfer import download, upload
 from assay.transfer.cache import Cache
@@ -33,7 +34,7 @@ from assay.transfer.progress import Progress, Silence
 from assay.waiting import wait_while
 
 
-class Client(Documents):
+class Client(Documents, Incidents):
     """Speaks to the server at `url` as the holder of `token`.
 
     What is not given comes from ASSAY_URL and ASSAY_TOKEN, then from the file that `assay login` wrote.

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from assay.tracking import git
 from assay.tracking.redaction import Redactor
 from client.tests.tracking.conftest import Project
@@ -73,3 +75,16 @@ def test_a_detached_head(project: Project) -> None:
     assert found is not None
     assert found.branch is None
     assert found.commit
+
+
+def test_a_range_is_its_commits(project: Project) -> None:
+    first = project.commit()
+    made = []
+    for number in range(3):
+        project.write("README", f"{number}\n")
+        made.append(project.commit())
+    assert git.commits_of(project.root, f"{first[:9]}..HEAD") == made[::-1]
+    assert git.commits_of(project.root, "HEAD~1") == [made[1]]
+    for name in ("nowhere", "--all", "README"):
+        with pytest.raises(git.GitFailed):
+            git.commits_of(project.root, name)

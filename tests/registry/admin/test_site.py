@@ -14,7 +14,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from lifecycle.actions.promotions import move_version
-from lifecycle.models import LegalHold, RetentionPolicy, TierMove
+from lifecycle.models import LegalHold, Quarantine, RetentionPolicy, TierMove
 from registry.actions.keys import add_signing_key
 from registry.actions.people import create_user, issue_token
 from registry.admin.scoped import EstimatingPaginator, ScopedAdmin
@@ -62,6 +62,7 @@ def scene(db: None) -> Scene:
     blob = Artifact.objects.filter(manifest=version.manifest)[0].blob
     TierMove.objects.create(blob=blob, version=version, to_tier="cold")
     LegalHold.objects.create(version=version, reason="a dispute", placed_by=ada)
+    Quarantine.objects.create(version=version, reason="bad labels", by=ada, at=timezone.now())
     issue_token(user=made.people["cora"], name="laptop", namespace=made.namespace, by=SYSTEM)
     return made
 

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from assay.cli import account, catalog, files, keys, lifecycle, lineage, run
+from assay.cli import account, catalog, files, incidents, keys, lifecycle, lineage, run
 
 app = typer.Typer(
     name="assay",
@@ -43,9 +43,10 @@ PANELS = {
         lifecycle.suspend,
         lifecycle.deprecate,
         lifecycle.reinstate,
+        incidents.quarantine,
         lifecycle.delete,
     ),
-    "Lineage": (lineage.trace, lineage.why, catalog.log, run.send),
+    "Lineage": (lineage.trace, lineage.why, incidents.impact, catalog.log, run.send),
 }
 for panel, commands in PANELS.items():
     for command in commands:

@@ -18,6 +18,8 @@ def version_title(version: Version) -> Text:
         title = plain(version["reference"], "bold") + Text("  ") + state(version["stage"])
     if version["quarantined"]:
         title += Text("  ") + Text("quarantined", style="bold red")
+    if version.get("quarantine"):
+        title += Text("  ") + Text("under quarantine", style="bold red")
     if version["safety"] not in ("", "clean"):
         title += Text("  ") + state(version["safety"])
     return title
@@ -64,6 +66,15 @@ def signature_rows(version: Version) -> list[tuple[str, Text | str]]:
     return [("signature", state(signature["state"])), ("", plain(signature["sentence"], "dim"))]
 
 
+def quarantine_rows(version: Version) -> list[tuple[str, Text | str]]:
+    """Why a version that is doubted enters neither staging nor production."""
+    standing = version.get("quarantine")
+    if not standing:
+        return []
+    placed = f"by {standing['by']}, {when(standing['at'])} UTC; somebody else may lift it"
+    return [("quarantine", plain(standing["reason"], "bold red")), ("", plain(placed, "dim"))]
+
+
 def version_view(version: Version) -> RenderableType:
     made = f"by {version['created_by']}, {when(version['created_at'])} UTC"
     rows: list[tuple[str, Text | str]] = [
@@ -74,6 +85,7 @@ def version_view(version: Version) -> RenderableType:
         ("about", version["description"]),
         ("status", version["status_message"] if version["status"] in ("failed", "deleted") else ""),
         ("deleted", f"{when(version.get('deleted_at'))} UTC" if version.get("deleted_at") else ""),
+        *quarantine_rows(version),
         ("made", made),
         ("run", version["run"] or ""),
         *supply_rows(version),

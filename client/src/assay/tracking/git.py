@@ -87,6 +87,12 @@ def inspect(folder: Path) -> Repository | None:
     )
 
 
+def commits_of(folder: Path, name: str) -> list[str]:
+    """The commits of a range (`v1..HEAD`), or the one of a name (`HEAD~3`), in full. Raises GitFailed."""
+    one = () if ".." in name else ("--max-count=1",)
+    return _git(folder, "rev-list", *one, "--end-of-options", name, "--").decode().split()
+
+
 def _remote(root: Path) -> str | None:
     """Where `origin` is fetched from; without one, the first remote."""
     lines = (_line(root, "config", "--get-regexp", r"^remote\..*\.url$", lines=True) or "").splitlines()

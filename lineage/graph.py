@@ -51,8 +51,8 @@ SELECT e.from_node_id, e.to_node_id, e.role, e.context FROM lineage_edge e WHERE
 class Wanted:
     """Which nodes are shown; all are walked through. `until` is the first moment that is too late.
 
-    `seen` are the namespaces that may be looked at, None for all: nodes of others match whatever is wanted, so that
-    neither their kind nor their time is told.
+    `seen` are the namespaces that may be looked at, None for all: once something is chosen, nodes of others match
+    nothing, so that neither their kind nor their time is told. Where nothing is chosen, all are shown.
     """
 
     kinds: tuple[str, ...] = ()

@@ -91,15 +91,15 @@ way(version, id, step, done) AS (
     SELECT id, id, 0, false FROM page
     UNION ALL
     SELECT w.version, r.via, w.step + 1, r.depth = 1 FROM way w JOIN reached r ON r.id = w.id WHERE NOT w.done
-)
+),
+ways AS (SELECT version, jsonb_agg(id ORDER BY step DESC) AS way FROM way GROUP BY version)
 SELECT
     (SELECT coalesce(jsonb_object_agg(stage, versions), '{{}}') FROM (
         SELECT stage, count(*) AS versions FROM hit WHERE seen GROUP BY stage
     ) s),
     (SELECT count(*) FROM hit WHERE NOT seen),
-    (SELECT coalesce(jsonb_agg(jsonb_build_array(p.id, p.stage, (
-        SELECT jsonb_agg(w.id ORDER BY w.step DESC) FROM way w WHERE w.version = p.id
-    )) ORDER BY p.id), '[]') FROM page p),
+    (SELECT coalesce(jsonb_agg(jsonb_build_array(p.id, p.stage, w.way) ORDER BY p.id), '[]')
+        FROM page p JOIN ways w ON w.version = p.id),
     (SELECT cardinality(ids) FROM roots),
     (SELECT ids[1:%s] FROM roots)
 """

@@ -8,6 +8,8 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
+from django.db.models import Func, TextField, UUIDField, Value
+
 from lineage.models import DatasetVersion, LoggedModel, Node, Run
 from registry.models import ModelVersion, Principal
 
@@ -23,10 +25,16 @@ class Label:
     detail: dict[str, Any] = field(default_factory=dict)
 
 
+def among(keys: Iterable[UUID]) -> Func:
+    """A sub-select of these ids, for `pk__in`: one value for the database, not a thousand."""
+    text = Value("{" + ",".join(map(str, keys)) + "}", output_field=TextField())
+    return Func(text, template="(SELECT unnest(%(expressions)s::uuid[]))", output_field=UUIDField())
+
+
 def labels_of(nodes: Iterable[UUID], principal: Principal) -> dict[UUID, Label]:
     """A label for each node that the principal may see; the others are missing from the answer."""
     kinds: dict[str, list[UUID]] = {}
-    seen = Node.objects.visible_to(principal).filter(pk__in=list(nodes)).values_list("kind", "pk")
+    seen = Node.objects.visible_to(principal).filter(pk__in=among(nodes)).values_list("kind", "pk")
     for kind, key in seen:
         kinds.setdefault(kind, []).append(key)
     named: dict[UUID, Label] = {}
@@ -41,7 +49,7 @@ def _time(at: datetime | None) -> str | None:
 
 def _runs(keys: Collection[UUID]) -> dict[UUID, Label]:
     # Not the rows: a run's environment and configuration are long, and a graph has many runs.
-    rows = Run.objects.filter(pk__in=keys).values_list(
+    rows = Run.objects.filter(pk__in=among(keys)).values_list(
         "pk", "name", "experiment__name", "status", "started_at", "created_by__username", "code__commit"
     )
     return {
@@ -62,7 +70,9 @@ def _runs(keys: Collection[UUID]) -> dict[UUID, Label]:
 
 def _datasets(keys: Collection[UUID]) -> dict[UUID, Label]:
     told = ("digest", "rows", "columns", "size")
-    rows = DatasetVersion.objects.filter(pk__in=keys).values_list("pk", "dataset__name", "produced_by", *told)
+    rows = DatasetVersion.objects.filter(pk__in=among(keys)).values_list(
+        "pk", "dataset__name", "produced_by", *told
+    )
     return {
         key: Label(
             Node.Kind.DATASET_VERSION.value,
@@ -74,27 +84,41 @@ def _datasets(keys: Collection[UUID]) -> dict[UUID, Label]:
 
 
 def _versions(keys: Collection[UUID]) -> dict[UUID, Label]:
-    rows = ModelVersion.objects.filter(pk__in=keys).select_related("model__namespace", "manifest", "supply")
-    rows = rows.only(
-        "number", "stage", "status", "created_at", "model__name", "model__namespace__name", "manifest__digest",
-        "supply__supplier",
+    rows = ModelVersion.objects.filter(pk__in=among(keys)).values_list(
+        "pk", "model__namespace__name", "model__name", "number", "stage", "status", "manifest__digest",
+        "created_at", "supply__supplier",
     )  # fmt: skip
-    return {version.pk: version_label(version) for version in rows}
+    return {
+        key: _version(f"{namespace}/{name}:{number}", stage, status, digest, created_at, supplier)
+        for key, namespace, name, number, stage, status, digest, created_at, supplier in rows
+    }
 
 
 def version_label(version: ModelVersion) -> Label:
     """The label of a model version, read with its model, namespace, manifest and supply."""
-    digest = version.manifest.digest
     supply = getattr(version, "supply", None)
+    return _version(
+        version.reference,
+        version.stage,
+        version.status,
+        version.manifest.digest,
+        version.created_at,
+        supply.supplier if supply else None,
+    )
+
+
+def _version(
+    reference: str, stage: str, status: str, digest: str | None, created_at: datetime, supplier: str | None
+) -> Label:
     return Label(
         Node.Kind.MODEL_VERSION.value,
-        version.reference,
+        reference,
         {
-            "stage": version.stage,
-            "status": version.status,
+            "stage": stage,
+            "status": status,
             "digest": f"sha256:{digest}" if digest else None,
-            "created_at": _time(version.created_at),
-            **({"bought_from": supply.supplier} if supply else {}),
+            "created_at": _time(created_at),
+            **({"bought_from": supplier} if supplier else {}),
         },
     )
 
@@ -104,7 +128,7 @@ def _logged(keys: Collection[UUID]) -> dict[UUID, Label]:
         model.pk: Label(
             Node.Kind.LOGGED_MODEL.value, model.name, {"type": model.model_type, "status": model.status}
         )
-        for model in LoggedModel.objects.filter(pk__in=keys)
+        for model in LoggedModel.objects.filter(pk__in=among(keys))
     }
 
 

@@ -28,6 +28,9 @@ from registry.models import Principal
 from registry.models.visibility import namespaces_where
 from registry.roles import Permission
 
+CHOSEN = (
+    "What you may not see is walked through and not shown; without kind, since and until it is, as stubs."
+)
 _WAY = [
     OpenApiParameter("direction", str, enum=[each.value for each in Direction]),
     OpenApiParameter("depth", int, description=f"1 to {DEEPEST}"),
@@ -50,9 +53,9 @@ class Graph(Endpoint):
     def get(self, request: Request) -> Response:
         """The nodes around `node`, nearest first, then by id: `direction` up (default), down or both.
 
-        `kind` (several with commas), `since` and `until` choose what is shown, not what is walked through; nodes that
-        the caller may not see are shown as stubs whatever is chosen. `next` is the address of the following page.
-        An edge is given with that of its two ends which comes later.
+        `kind` (several with commas), `since` and `until` choose what is shown, not what is walked through. What the
+        caller may not see is a stub; where something is chosen it is left out, which `note` says. `next` is the address
+        of the following page. An edge is given with that of its two ends which comes later.
         """
         direction, depth, limit = direction_of(request), depth_of(request), limit_of(request)
         wanted = _wanted(request, self.principal)
@@ -63,7 +66,8 @@ class Graph(Endpoint):
         if found.more:
             last, distance = list(found.nodes.items())[-1]
             following = next_page(request, [_sealed(distance, last)], limit)
-        return Response({**told, "note": None, "next": following})
+        note = CHOSEN if wanted.seen is not None else None
+        return Response({**told, "note": note, "next": following})
 
 
 class Path(Endpoint):

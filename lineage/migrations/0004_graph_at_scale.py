@@ -12,12 +12,14 @@ from django.db import migrations, models
 # Walks go level by level. One recursive query would meet a node once for every distance at which a path reaches it,
 # and could not stop inside a level. Arrays, not temporary tables, which the runtime role may not make; plans are made
 # for the arrays as they are, so that a set is looked up by hash; compiling such a plan would cost more than it saves.
-# OFFSET 0 keeps each step a look-up by index even where the table has no statistics yet.
+# OFFSET 0 keeps each step a look-up by index even where the table has no statistics yet; what it finds is compared with
+# what was walked as a whole, by hash, and never one by one, whatever the planner thinks of how much that is.
 
 STEP = """
 CREATE FUNCTION lineage_step(frontier uuid[], walked uuid[], downward boolean, most integer) RETURNS uuid[]
 LANGUAGE plpgsql STABLE
-    SET search_path = pg_catalog, public SET plan_cache_mode = force_custom_plan SET jit = off AS $$
+    SET search_path = pg_catalog, public SET plan_cache_mode = force_custom_plan
+    SET enable_nestloop = off SET jit = off AS $$
 -- The nodes one step further that were not walked before, by id; with `most`, the first of them only.
 DECLARE found uuid[];
 BEGIN
@@ -30,9 +32,9 @@ BEGIN
         ) nearest;
     ELSIF downward THEN
         SELECT array_agg(id ORDER BY id) INTO found FROM (
-            SELECT DISTINCT e.id FROM unnest(frontier) f(id) CROSS JOIN LATERAL (
+            SELECT e.id FROM unnest(frontier) f(id) CROSS JOIN LATERAL (
                 SELECT to_node_id AS id FROM lineage_edge WHERE from_node_id = f.id OFFSET 0
-            ) e WHERE NOT EXISTS (SELECT 1 FROM unnest(walked) w(id) WHERE w.id = e.id)
+            ) e EXCEPT SELECT w.id FROM unnest(walked) w(id)
         ) level;
     ELSIF most IS NOT NULL THEN
         SELECT array_agg(id ORDER BY id) INTO found FROM (
@@ -43,9 +45,9 @@ BEGIN
         ) nearest;
     ELSE
         SELECT array_agg(id ORDER BY id) INTO found FROM (
-            SELECT DISTINCT e.id FROM unnest(frontier) f(id) CROSS JOIN LATERAL (
+            SELECT e.id FROM unnest(frontier) f(id) CROSS JOIN LATERAL (
                 SELECT from_node_id AS id FROM lineage_edge WHERE to_node_id = f.id OFFSET 0
-            ) e WHERE NOT EXISTS (SELECT 1 FROM unnest(walked) w(id) WHERE w.id = e.id)
+            ) e EXCEPT SELECT w.id FROM unnest(walked) w(id)
         ) level;
     END IF;
     RETURN coalesce(found, ARRAY[]::uuid[]);
@@ -53,19 +55,23 @@ END; $$
 """
 
 SHOWN = """
-CREATE FUNCTION lineage_shown(ids uuid[], kinds text[], since timestamptz, until timestamptz, seen uuid[])
-RETURNS uuid[]
+CREATE FUNCTION lineage_shown(
+    ids uuid[], kinds text[], since timestamptz, until timestamptz, seen uuid[], most integer
+) RETURNS uuid[]
 LANGUAGE plpgsql STABLE
-    SET search_path = pg_catalog, public SET plan_cache_mode = force_custom_plan SET jit = off AS $$
--- Those of a kind and a time, by id. `seen` are the namespaces whose nodes may be looked at (null: all): of the others
--- neither is told, so they stay.
+    SET search_path = pg_catalog, public SET plan_cache_mode = force_custom_plan
+    SET enable_nestloop = off SET jit = off AS $$
+-- Those of a kind and a time, in the order given; with `most`, the first of them only. `seen` are the namespaces whose
+-- nodes may be looked at (null: all): of the others neither is told, so none of them is chosen.
 DECLARE kept uuid[];
 BEGIN
-    SELECT array_agg(n.id ORDER BY n.id) INTO kept FROM unnest(ids) g(id) JOIN lineage_node n ON n.id = g.id
-    WHERE (seen IS NOT NULL AND n.namespace_id <> ALL (seen)) OR (
-        (kinds IS NULL OR n.kind = ANY (kinds))
-        AND (since IS NULL OR n.created_at >= since) AND (until IS NULL OR n.created_at < until)
-    );
+    SELECT array_agg(k.id ORDER BY k.place) INTO kept FROM (
+        SELECT n.id, g.place FROM unnest(ids) WITH ORDINALITY g(id, place) CROSS JOIN LATERAL (
+            SELECT * FROM lineage_node WHERE id = g.id OFFSET 0
+        ) n WHERE (seen IS NULL OR n.namespace_id = ANY (seen)) AND (kinds IS NULL OR n.kind = ANY (kinds))
+            AND (since IS NULL OR n.created_at >= since) AND (until IS NULL OR n.created_at < until)
+        ORDER BY g.place LIMIT most
+    ) k;
     RETURN coalesce(kept, ARRAY[]::uuid[]);
 END; $$
 """
@@ -78,7 +84,8 @@ CREATE FUNCTION lineage_page(
     OUT nodes uuid[], OUT depths integer[], OUT more boolean, OUT edges bigint[]
 )
 LANGUAGE plpgsql STABLE
-    SET search_path = pg_catalog, public SET plan_cache_mode = force_custom_plan SET jit = off AS $$
+    SET search_path = pg_catalog, public SET plan_cache_mode = force_custom_plan
+    SET enable_nestloop = off SET jit = off AS $$
 -- The nodes around `root`, nearest first and then by id, that come after (after_depth, after_id); after_depth is -1
 -- for the first page. `edges` join two nodes of the page, or one of the page and one of a page before.
 DECLARE
@@ -93,12 +100,14 @@ DECLARE
     room integer := most + 1;
     depth integer := 0;
     first integer;
+    wanted integer;
 BEGIN
     nodes := ARRAY[]::uuid[];
     depths := ARRAY[]::integer[];
     LOOP
         shown := CASE WHEN filtered AND cardinality(level) > 0
-            THEN lineage_shown(level, kinds, since, until, seen) ELSE level END;
+            THEN lineage_shown(level, kinds, since, until, seen, CASE WHEN depth > after_depth THEN room END)
+            ELSE level END;
         -- Levels are in order of id: those of this one that the pages before have shown stand at its beginning.
         IF depth < after_depth THEN
             first := cardinality(shown) + 1;
@@ -115,9 +124,10 @@ BEGIN
         EXIT WHEN room = 0 OR depth = deepest OR cardinality(above) + cardinality(below) = 0;
         depth := depth + 1;
         -- Of a level that no page has begun to show, no more is wanted than there is room for: it is either whole
-        -- or the last.
-        above := lineage_step(above, walked, false, CASE WHEN depth > after_depth AND NOT filtered THEN room END);
-        below := lineage_step(below, walked, true, CASE WHEN depth > after_depth AND NOT filtered THEN room END);
+        -- or the last. Which nodes were walked is then asked within every look-up, so they have to be few.
+        wanted := CASE WHEN depth > after_depth AND NOT filtered AND cardinality(walked) <= 2 * most THEN room END;
+        above := lineage_step(above, walked, false, wanted);
+        below := lineage_step(below, walked, true, wanted);
         level := above || below;
         IF cardinality(above) > 0 AND cardinality(below) > 0 THEN
             SELECT array_agg(l.id ORDER BY l.id) INTO level FROM unnest(level) l(id);
@@ -131,15 +141,20 @@ BEGIN
     END IF;
     -- Few things go into a node, while one may go into very many: so edges are looked for from where they end, and
     -- from where they begin only when pages before have shown where they end.
-    SELECT array_agg(e.id ORDER BY e.id) INTO edges FROM (
-        SELECT i.id FROM unnest(nodes) n(id) CROSS JOIN LATERAL (
+    shown := before || nodes;
+    WITH entering AS MATERIALIZED (
+        SELECT e.id, e.from_node_id AS other FROM unnest(nodes) n(id) CROSS JOIN LATERAL (
             SELECT id, from_node_id FROM lineage_edge WHERE to_node_id = n.id OFFSET 0
-        ) i WHERE EXISTS (SELECT 1 FROM unnest(before || nodes) k(id) WHERE k.id = i.from_node_id)
-        UNION ALL
-        SELECT o.id FROM unnest(nodes) n(id) CROSS JOIN LATERAL (
+        ) e
+    ), leaving AS MATERIALIZED (
+        SELECT e.id, e.to_node_id AS other FROM unnest(nodes) n(id) CROSS JOIN LATERAL (
             SELECT id, to_node_id FROM lineage_edge WHERE from_node_id = n.id AND cardinality(before) > 0 OFFSET 0
-        ) o WHERE EXISTS (SELECT 1 FROM unnest(before) k(id) WHERE k.id = o.to_node_id)
-    ) e;
+        ) e
+    ) SELECT array_agg(j.id ORDER BY j.id) INTO edges FROM (
+        SELECT e.id FROM entering e WHERE EXISTS (SELECT 1 FROM unnest(shown) s(id) WHERE s.id = e.other)
+        UNION ALL
+        SELECT e.id FROM leaving e WHERE EXISTS (SELECT 1 FROM unnest(before) b(id) WHERE b.id = e.other)
+    ) j;
     edges := coalesce(edges, ARRAY[]::bigint[]);
 END; $$
 """
@@ -147,7 +162,8 @@ END; $$
 PATH = """
 CREATE FUNCTION lineage_path(source uuid, target uuid) RETURNS uuid[]
 LANGUAGE plpgsql STABLE
-    SET search_path = pg_catalog, public SET plan_cache_mode = force_custom_plan SET jit = off AS $$
+    SET search_path = pg_catalog, public SET plan_cache_mode = force_custom_plan
+    SET enable_nestloop = off SET jit = off AS $$
 -- A shortest path along the arrows, or null. From both ends at once, a whole level of the smaller side at a time, so
 -- that a node with very many descendants is met from below.
 DECLARE
@@ -161,22 +177,24 @@ BEGIN
     IF source = target THEN RETURN ARRAY[source]; END IF;
     LOOP
         IF cardinality(ahead) <= cardinality(back) THEN
-            SELECT array_agg(n.id), array_agg(n.via) INTO ahead, via FROM (
+            WITH next AS MATERIALIZED (
                 SELECT DISTINCT ON (e.id) e.id, f.id AS via FROM unnest(ahead) f(id) CROSS JOIN LATERAL (
                     SELECT to_node_id AS id FROM lineage_edge WHERE from_node_id = f.id OFFSET 0
-                ) e WHERE NOT EXISTS (SELECT 1 FROM unnest(ahead_ids) w(id) WHERE w.id = e.id) ORDER BY e.id, f.id
-            ) n;
+                ) e ORDER BY e.id, f.id
+            ) SELECT array_agg(n.id), array_agg(n.via) INTO ahead, via FROM next n
+                WHERE NOT EXISTS (SELECT 1 FROM unnest(ahead_ids) w(id) WHERE w.id = n.id);
             EXIT WHEN ahead IS NULL;
             ahead_ids := ahead_ids || ahead;
             ahead_via := ahead_via || via;
             SELECT n.id INTO met FROM unnest(ahead) n(id) JOIN unnest(back_ids) o(id) ON o.id = n.id
                 ORDER BY n.id LIMIT 1;
         ELSE
-            SELECT array_agg(n.id), array_agg(n.via) INTO back, via FROM (
+            WITH next AS MATERIALIZED (
                 SELECT DISTINCT ON (e.id) e.id, f.id AS via FROM unnest(back) f(id) CROSS JOIN LATERAL (
                     SELECT from_node_id AS id FROM lineage_edge WHERE to_node_id = f.id OFFSET 0
-                ) e WHERE NOT EXISTS (SELECT 1 FROM unnest(back_ids) w(id) WHERE w.id = e.id) ORDER BY e.id, f.id
-            ) n;
+                ) e ORDER BY e.id, f.id
+            ) SELECT array_agg(n.id), array_agg(n.via) INTO back, via FROM next n
+                WHERE NOT EXISTS (SELECT 1 FROM unnest(back_ids) w(id) WHERE w.id = n.id);
             EXIT WHEN back IS NULL;
             back_ids := back_ids || back;
             back_via := back_via || via;
@@ -205,7 +223,8 @@ END; $$
 REACHED = """
 CREATE FUNCTION lineage_reached(roots uuid[]) RETURNS TABLE (id uuid, via uuid, depth integer)
 LANGUAGE plpgsql STABLE
-    SET search_path = pg_catalog, public SET plan_cache_mode = force_custom_plan SET jit = off AS $$
+    SET search_path = pg_catalog, public SET plan_cache_mode = force_custom_plan
+    SET enable_nestloop = off SET jit = off AS $$
 -- Everything that was made from the roots, at any distance, with the node before it on a shortest way there. A root
 -- is among it only when it was made from another.
 DECLARE
@@ -216,11 +235,12 @@ BEGIN
     depth := 0;
     LOOP
         depth := depth + 1;
-        SELECT array_agg(n.id), array_agg(n.via) INTO frontier, vias FROM (
+        WITH next AS MATERIALIZED (
             SELECT DISTINCT ON (e.id) e.id, f.id AS via FROM unnest(frontier) f(id) CROSS JOIN LATERAL (
                 SELECT to_node_id AS id FROM lineage_edge WHERE from_node_id = f.id OFFSET 0
-            ) e WHERE NOT EXISTS (SELECT 1 FROM unnest(walked) w(id) WHERE w.id = e.id) ORDER BY e.id, f.id
-        ) n;
+            ) e ORDER BY e.id, f.id
+        ) SELECT array_agg(n.id), array_agg(n.via) INTO frontier, vias FROM next n
+            WHERE NOT EXISTS (SELECT 1 FROM unnest(walked) w(id) WHERE w.id = n.id);
         EXIT WHEN frontier IS NULL;
         walked := walked || frontier;
         RETURN QUERY SELECT n.id, n.via, lineage_reached.depth FROM unnest(frontier, vias) n(id, via);
@@ -348,7 +368,7 @@ class Migration(migrations.Migration):
         ),
         migrations.RunSQL(STEP, "DROP FUNCTION lineage_step(uuid[], uuid[], boolean, integer)"),
         migrations.RunSQL(
-            SHOWN, "DROP FUNCTION lineage_shown(uuid[], text[], timestamptz, timestamptz, uuid[])"
+            SHOWN, "DROP FUNCTION lineage_shown(uuid[], text[], timestamptz, timestamptz, uuid[], integer)"
         ),
         migrations.RunSQL(
             PAGE,

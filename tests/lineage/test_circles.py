@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
+import random
+import subprocess
+import sys
 import threading
 import uuid
 from collections.abc import Iterator
@@ -189,6 +193,43 @@ def test_many_at_once_never_close_a_circle(committed: tuple[Cast, list[uuid.UUID
         free = {point for point in left if not any(b == point and a in left for a, b in edges)}
         assert free, "what is left is a circle"
         left -= free
+
+
+def test_processes_that_would_close_one_circle_together(committed: tuple[Cast, list[uuid.UUID]]) -> None:
+    """A ring of forty and all its shortcuts both ways, from four processes, each in an order of its own."""
+    cast, _ = committed
+    ring = nodes(cast, 40)
+    edges = [(a, ring[(place + step) % 40]) for place, a in enumerate(ring) for step in (1, 2, 39)]
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-m", "tests.lineage.circler"],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+        )
+        for _ in range(4)
+    ]  # fmt: skip
+    orders = [random.Random(seed).sample(edges, len(edges)) for seed in range(4)]
+    assert all(process.stdout and process.stdout.readline() == "ready\n" for process in processes)
+    for process, order in zip(processes, orders, strict=True):
+        assert process.stdin
+        process.stdin.write(json.dumps([[str(a), str(b)] for a, b in order]) + "\n")
+        process.stdin.flush()
+    told = [json.loads(process.communicate(timeout=60)[0]) for process in processes]
+    assert [process.returncode for process in processes] == [0] * 4
+    kept = set(Edge.objects.filter(from_node__in=ring).values_list("from_node", "to_node"))
+    assert len(kept) == sum(taken for taken, _ in told)
+    assert sum(taken > 0 for taken, _ in told) > 1, "they did not run at once"
+    assert all(refused for _, refused in told)
+    assert without_circle(set(ring), kept)
+    # Nothing that could have been added was refused for good: each edge is there, or would close a circle.
+    for a, b in set(edges) - kept:
+        assert not without_circle(set(ring), kept | {(a, b)})
+
+
+def without_circle(points: set[uuid.UUID], edges: set[tuple[uuid.UUID, uuid.UUID]]) -> bool:
+    left = set(points)
+    while free := {point for point in left if not any(b == point and a in left for a, b in edges)}:
+        left -= free
+    return not left
 
 
 @pytest.mark.parametrize(

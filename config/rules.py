@@ -86,6 +86,7 @@ RULES: dict[tuple[str, str], Rule] = {
     ("why", "GET"): SignedInOnly("each version is resolved among what the caller may see"),
     ("runs", "GET"): Holds(P.NAMESPACE_READ),
     ("runs", "POST"): Holds(P.RUN_WRITE),
+    ("steps", "POST"): Holds(P.RUN_WRITE),
     ("run", "GET"): Holds(P.NAMESPACE_READ),
     ("run", "PATCH"): Holds(P.RUN_WRITE),
     ("run-log", "POST"): Holds(P.RUN_WRITE),

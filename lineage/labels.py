@@ -69,7 +69,7 @@ def _runs(keys: Collection[UUID]) -> dict[UUID, Label]:
 
 
 def _datasets(keys: Collection[UUID]) -> dict[UUID, Label]:
-    told = ("digest", "rows", "columns", "size")
+    told = ("digest", "foreign_digest", "rows", "columns", "size")
     rows = DatasetVersion.objects.filter(pk__in=among(keys)).values_list(
         "pk", "dataset__name", "produced_by", *told
     )

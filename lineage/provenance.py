@@ -39,12 +39,35 @@ def training_inputs(version: ModelVersion) -> dict[str, set[str]]:
     somebody who may see the version; how many there are may be.
     """
     above = ancestors([version.pk])
-    digests = dict(DatasetVersion.objects.filter(pk__in=above).values_list("pk", "digest"))
+    digests = _digests(above)
     found: dict[str, set[str]] = {digest: set() for digest in digests.values()}
     read = Edge.objects.filter(from_node__in=digests, to_node__in=above, role=Edge.Role.INPUT)
     for dataset, context in read.values_list("from_node_id", "context"):
         found[digests[dataset]].add(context)
     return found
+
+
+def _digests(datasets: Collection[UUID]) -> dict[UUID, str]:
+    """The digest of each of these datasets, ours where anybody in its namespace has told it for the foreign one."""
+    rows = DatasetVersion.objects.filter(pk__in=datasets).values_list(
+        "pk", "digest", "foreign_digest", "dataset__namespace"
+    )
+    digests, foreign = {}, {}
+    for pk, digest, other, namespace in rows:
+        digests[pk] = digest
+        if digest == other:
+            foreign[pk] = (namespace, other)
+    if foreign:
+        told = DatasetVersion.objects.filter(foreign_digest__in={other for _, other in foreign.values()})
+        ours = {
+            (namespace, other): digest
+            for namespace, other, digest in told.order_by("created_at", "pk").values_list(
+                "dataset__namespace", "foreign_digest", "digest"
+            )
+            if digest != other
+        }
+        digests |= {pk: ours[key] for pk, key in foreign.items() if key in ours}
+    return digests
 
 
 def completeness(version: ModelVersion, *, require: Collection[str] = ()) -> dict[str, Any]:

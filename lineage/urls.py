@@ -6,6 +6,7 @@ from lineage.api.graph import VersionLineage, Why
 from lineage.api.impact import ImpactOf
 from lineage.api.nodes import Graph, Path
 from lineage.api.runs import OneRun, RunDatasets, RunLog, Runs
+from lineage.api.steps import PipelineSteps
 from lineage.api.versions import Versions
 
 MODEL = "namespaces/<str:namespace>/models/<str:name>"
@@ -18,6 +19,7 @@ urlpatterns: list[URLPattern] = [
     path("impact", ImpactOf.as_view(), name="impact"),
     path("why", Why.as_view(), name="why"),
     path("namespaces/<str:namespace>/runs", Runs.as_view(), name="runs"),
+    path("namespaces/<str:namespace>/steps", PipelineSteps.as_view(), name="steps"),
     path("runs/<uuid:id>", OneRun.as_view(), name="run"),
     path("runs/<uuid:id>/log", RunLog.as_view(), name="run-log"),
     path("runs/<uuid:id>/datasets", RunDatasets.as_view(), name="run-datasets"),

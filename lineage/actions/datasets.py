@@ -5,19 +5,24 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid5
 
 from django.db import transaction
+from django.db.models import Q
 
 from lineage.actions.runs import ENDED, RunHasEnded, lock_run, retell_completeness
 from lineage.graph import Arrow, add_edges, add_nodes, descendants
 from lineage.models import Dataset, DatasetVersion, Edge, Node, Run
-from registry.models import Principal
+from registry.models import Namespace, Principal
 
 
 @dataclass(frozen=True)
 class Use:
-    """A dataset as a run read it (`input`) or wrote it (`output`). `digest` is sha256:<hex> or frame-v1:<hex>."""
+    """A dataset as a run read it (`input`) or wrote it (`output`). `digest` is sha256:<hex> or frame-v1:<hex>.
+
+    `foreign_digest` is what another tool calls the content; it stands in `digest` too when that is all that is
+    known. `step` is the key of the recorded step that wrote what was read, where that is known.
+    """
 
     name: str
     digest: str
@@ -28,6 +33,9 @@ class Use:
     columns: int | None = None
     schema: Any = None
     source: str = ""
+    foreign_digest: str = ""
+    files: int | None = None
+    step: str = ""
 
     @property
     def key(self) -> tuple[str, str]:
@@ -47,20 +55,29 @@ def log_datasets(*, run: Run, by: Principal, uses: Sequence[Use]) -> None:
     if row.status in ENDED:
         _check_repeats(row, uses)
         return
-    datasets = _datasets(row, {use.name for use in uses})
-    written = [use for use in uses if use.role == Edge.Role.OUTPUT]
-    read = [use for use in uses if use.role == Edge.Role.INPUT]
-    produced = _outputs(row, datasets, written)
-    occurrences = _inputs(row, datasets, read)
-    made = {*produced.values(), *occurrences.values()}
-    add_nodes(Node.Kind.DATASET_VERSION, made, row.namespace)
-    add_edges(
-        [
-            *(Arrow(row.pk, produced[use.key], Edge.Role.OUTPUT, use.context) for use in written),
-            *(Arrow(occurrences[use.key], row.pk, Edge.Role.INPUT, use.context) for use in read),
-        ]
-    )
+    join([(row, uses)])
     retell_completeness(row)
+
+
+def join(joined: Sequence[tuple[Run, Sequence[Use]]]) -> None:
+    """Occurrences of what these runs of one namespace used, and the edges to them; a run comes after those whose
+    outputs it read. Ends with the edges: call it last but for what needs no lock."""
+    arrows: list[Arrow] = []
+    for run, uses in joined:
+        datasets = named(run.namespace, {use.name for use in uses})
+        written = [use for use in uses if use.role == Edge.Role.OUTPUT]
+        read = [use for use in uses if use.role == Edge.Role.INPUT]
+        produced = _outputs(run, datasets, written)
+        occurrences = _inputs(run, datasets, read)
+        add_nodes(Node.Kind.DATASET_VERSION, {*produced.values(), *occurrences.values()}, run.namespace)
+        arrows += [Arrow(run.pk, produced[use.key], Edge.Role.OUTPUT, use.context) for use in written]
+        arrows += [Arrow(occurrences[use.key], run.pk, Edge.Role.INPUT, use.context) for use in read]
+    add_edges(arrows)
+
+
+def step_id(namespace: Namespace, key: str) -> UUID:
+    """The run that a step of another tool is, by the key that tells it from every other: the same whoever says it."""
+    return uuid5(namespace.pk, f"step:{key}")
 
 
 def _check_repeats(run: Run, uses: Sequence[Use]) -> None:
@@ -85,19 +102,23 @@ def _check_repeats(run: Run, uses: Sequence[Use]) -> None:
             )
 
 
-def _datasets(run: Run, names: Collection[str]) -> dict[str, Dataset]:
+def named(namespace: Namespace, names: Collection[str]) -> dict[str, Dataset]:
+    """The datasets of these names, made where they are new."""
     Dataset.objects.bulk_create(
-        [Dataset(namespace=run.namespace, name=name) for name in sorted(names)], ignore_conflicts=True
+        [Dataset(namespace=namespace, name=name) for name in sorted(names)], ignore_conflicts=True
     )
-    return {row.name: row for row in Dataset.objects.filter(namespace=run.namespace, name__in=names)}
+    return {row.name: row for row in Dataset.objects.filter(namespace=namespace, name__in=names)}
 
 
-def _version(dataset: Dataset, use: Use, produced_by: Run | None) -> DatasetVersion:
+def version_of(dataset: Dataset, use: Use, produced_by: Run | None = None) -> DatasetVersion:
+    """The occurrence that is said, before it is written."""
     return DatasetVersion(
         dataset=dataset,
         digest=use.digest,
+        foreign_digest=use.foreign_digest,
         produced_by=produced_by,
         size=use.size,
+        files=use.files,
         rows=use.rows,
         columns=use.columns,
         schema=use.schema,
@@ -105,13 +126,13 @@ def _version(dataset: Dataset, use: Use, produced_by: Run | None) -> DatasetVers
     )
 
 
-def _occurrences(datasets: Collection[Dataset], uses: Sequence[Use]) -> list[DatasetVersion]:
+def occurrences(datasets: Collection[Dataset], uses: Sequence[Use]) -> list[DatasetVersion]:
     """Every occurrence of these datasets with one of these digests, oldest first."""
-    return list(
-        DatasetVersion.objects.select_related("dataset")
-        .filter(dataset__in=datasets, digest__in={use.digest for use in uses})
-        .order_by("created_at", "pk")
-    )
+    # Only what nobody here has read is looked for by what another tool calls it: a name of ours is not weakened to it.
+    foreign = {use.foreign_digest for use in uses if use.foreign_digest == use.digest}
+    wanted = Q(digest__in={use.digest for use in uses}) | Q(foreign_digest__in=foreign)
+    rows = DatasetVersion.objects.select_related("dataset").filter(wanted, dataset__in=datasets)
+    return list(rows.order_by("created_at", "pk"))
 
 
 def _outputs(run: Run, datasets: dict[str, Dataset], uses: Sequence[Use]) -> dict[tuple[str, str], UUID]:
@@ -119,10 +140,10 @@ def _outputs(run: Run, datasets: dict[str, Dataset], uses: Sequence[Use]) -> dic
         return {}
     mine = {
         (held.dataset.name, held.digest): held.pk
-        for held in _occurrences(list(datasets.values()), uses)
+        for held in occurrences(list(datasets.values()), uses)
         if held.produced_by_id == run.pk
     }
-    new = {use.key: _version(datasets[use.name], use, run) for use in uses if use.key not in mine}
+    new = {use.key: version_of(datasets[use.name], use, run) for use in uses if use.key not in mine}
     DatasetVersion.objects.bulk_create(new.values())
     return mine | {key: row.pk for key, row in new.items()}
 
@@ -134,30 +155,43 @@ def _inputs(run: Run, datasets: dict[str, Dataset], uses: Sequence[Use]) -> dict
     known = set(
         Edge.objects.filter(to_node_id=run.pk, role=Edge.Role.INPUT).values_list("from_node", flat=True)
     )
-    found: dict[tuple[str, str], list[DatasetVersion]] = {}
-    for held in _occurrences(list(datasets.values()), uses):
+    held = [
         # What this run, or a step after it, produced cannot be what it read, however equal the content.
-        if held.produced_by_id != run.pk and held.pk not in below:
-            found.setdefault((held.dataset.name, held.digest), []).append(held)
-    chosen = {use.key: _chosen(found.get(use.key, []), known) for use in uses}
-    new = {use.key: _version(datasets[use.name], use, None) for use in uses if chosen[use.key] is None}
+        each
+        for each in occurrences(list(datasets.values()), uses)
+        if each.produced_by_id != run.pk and each.pk not in below
+    ]
+    chosen = {use.key: _chosen(run, use, [row for row in held if _is(use, row)], known) for use in uses}
+    new = {use.key: version_of(datasets[use.name], use) for use in uses if chosen[use.key] is None}
     DatasetVersion.objects.bulk_create(
         sorted(new.values(), key=lambda v: (v.dataset_id, v.digest)), ignore_conflicts=True
     )
     if new:
         # Another run may have written the same unproduced occurrence at the same moment.
-        for held in _occurrences(list(datasets.values()), uses):
-            if held.produced_by_id is None and (held.dataset.name, held.digest) in new:
-                chosen[held.dataset.name, held.digest] = held.pk
+        for row in occurrences(list(datasets.values()), uses):
+            if row.produced_by_id is None and (row.dataset.name, row.digest) in new:
+                chosen[row.dataset.name, row.digest] = row.pk
     return {key: each for key, each in chosen.items() if each is not None}
 
 
-def _chosen(held: list[DatasetVersion], known: set[UUID]) -> UUID | None:
-    """The occurrence to read from: the one this run is joined to already, the produced one when there is exactly
-    one, else the unproduced one; None when that has to be made."""
-    before = [row.pk for row in held if row.pk in known]
-    produced = [row.pk for row in held if row.produced_by_id is not None]
-    unproduced = [row.pk for row in held if row.produced_by_id is None]
-    if before:
-        return before[0]
-    return produced[0] if len(produced) == 1 else next(iter(unproduced), None)
+def _is(use: Use, row: DatasetVersion) -> bool:
+    if row.dataset.name != use.name:
+        return False
+    return row.digest == use.digest or use.digest == use.foreign_digest == row.foreign_digest
+
+
+def _chosen(run: Run, use: Use, held: list[DatasetVersion], known: set[UUID]) -> UUID | None:
+    """The occurrence to read from: the one this run is joined to already, that of the step that is named, the
+    produced one when there is exactly one, else the unproduced one; None when that has to be made."""
+    if before := next((row.pk for row in held if row.pk in known), None):
+        return before
+    # Of one content, what is known by a digest of ours comes first.
+    held = sorted(held, key=lambda row: row.digest == row.foreign_digest)
+    if use.step:
+        wrote = step_id(run.namespace, use.step)
+        if found := next((row.pk for row in held if row.produced_by_id == wrote), None):
+            return found
+    producers = {row.produced_by_id: row.pk for row in reversed(held) if row.produced_by_id is not None}
+    if len(producers) == 1:
+        return next(iter(producers.values()))
+    return next((row.pk for row in held if row.produced_by_id is None), None)

@@ -252,8 +252,8 @@ def log_to_run(
         raise RunIsDeleted(f"The run {run} was deleted: restore it before writing to it.")
     if status in ENDED:
         _check_repeats(run, status, settings, measured)
-    _write_parameters(run, settings)
-    _write_metrics(run, measured)
+    write_parameters(run, settings)
+    write_metrics(run, measured)
     RunTag.objects.bulk_create(
         [RunTag(run=run, key=key, value=value) for key, value in sorted((tags or {}).items())],
         update_conflicts=True,
@@ -292,7 +292,8 @@ def _check_repeats(
         )
 
 
-def _write_parameters(run: Run, parameters: Mapping[str, str]) -> None:
+def write_parameters(run: Run, parameters: Mapping[str, str]) -> None:
+    """Raises ParameterIsWritten."""
     if not parameters:
         return
     RunParameter.objects.bulk_create(
@@ -323,7 +324,8 @@ ON CONFLICT (run_id, key) DO UPDATE
 """
 
 
-def _write_metrics(run: Run, metrics: list[Measurement]) -> None:
+def write_metrics(run: Run, metrics: Sequence[Measurement]) -> None:
+    """Each measurement once, and the newest of each metric."""
     if not metrics:
         return
     RunMetric.objects.bulk_create(

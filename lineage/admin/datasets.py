@@ -16,7 +16,17 @@ from registry.admin.scoped import ReadOnlyInline, ScopedAdmin
 
 class DatasetVersionInline(ReadOnlyInline):
     model = DatasetVersion
-    fields = ("digest", "rows", "columns", "size", "produced_by", "source", "created_at")
+    fields = (
+        "digest",
+        "foreign_digest",
+        "files",
+        "rows",
+        "columns",
+        "size",
+        "produced_by",
+        "source",
+        "created_at",
+    )
     readonly_fields = fields
     ordering = ("-created_at",)
     tab = False
@@ -30,7 +40,7 @@ class DatasetAdmin(ScopedAdmin):
     list_display = ("name", "namespace", "contents", "newest")
     list_filter = (NamespaceFilter,)
     list_select_related = ("namespace",)
-    search_fields = ("name", "versions__digest")
+    search_fields = ("name", "versions__digest", "versions__foreign_digest")
     search_help_text = "name or digest"
     ordering = ("namespace__name", "name")
     fields = ("name", "namespace", "description", "created_at")

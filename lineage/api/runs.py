@@ -44,6 +44,7 @@ CODE = {
 ENVIRONMENT = {"image_digest": TEXT, "python": TEXT, "os": TEXT, "packages": TEXT_MAP, "hardware": OBJECT}
 CONFIG = {"path": TEXT, "digest": TEXT, "values": OBJECT}
 DIGEST = r"^(sha256|frame-v1):[0-9a-f]{64}$"
+FOREIGN = r"^md5(-dir)?:[0-9a-f]{32}$"
 
 
 class NewRun(Body):
@@ -110,7 +111,22 @@ class DatasetUse(Body):
     role = serializers.ChoiceField(choices=[Edge.Role.INPUT.value, Edge.Role.OUTPUT.value])
     # Named as they travel; the metaclass takes declared fields off the class, so nothing of DRF's is hidden.
     context = serializers.CharField(max_length=100, allow_blank=True, default="")  # type: ignore[assignment]
+    foreign_digest = serializers.RegexField(
+        FOREIGN,
+        default="",
+        allow_blank=True,
+        error_messages={
+            "invalid": "A foreign digest is md5:<32 hex digits>, or md5-dir:<32 hex digits> of a folder."
+        },
+    )
+    step = serializers.RegexField(
+        r"^[0-9a-f]{64}$",
+        default="",
+        allow_blank=True,
+        error_messages={"invalid": "A step is named by its key, 64 hexadecimal digits."},
+    )
     size = serializers.IntegerField(min_value=0, max_value=BIGGEST, allow_null=True, default=None)
+    files = serializers.IntegerField(min_value=0, max_value=BIGGEST, allow_null=True, default=None)
     rows = serializers.IntegerField(min_value=0, max_value=BIGGEST, allow_null=True, default=None)
     columns = serializers.IntegerField(min_value=0, max_value=2**31 - 1, allow_null=True, default=None)
     schema = Document(kinds=(dict, list), most=MEBIBYTE, allow_null=True, default=None)

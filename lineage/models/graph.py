@@ -40,14 +40,19 @@ class DatasetVersion(AppendOnlyModel):
     """An occurrence of a dataset: its content by digest, and the run that produced it, if one did.
 
     Equal content is a join by digest. An output is always a new row, so a step that changes nothing, or
-    writes where it read, makes no cycle.
+    writes where it read, makes no cycle. What another tool called the content is its foreign digest, kept beside
+    ours; where nobody here has read the bytes, it is the only digest, and stands in both columns.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     dataset = models.ForeignKey(Dataset, on_delete=models.PROTECT, related_name="versions")
     digest = models.CharField(max_length=80, db_index=True, help_text="sha256:<hex> or frame-v1:<hex>")
+    foreign_digest = models.CharField(
+        max_length=80, blank=True, default="", help_text="md5:<hex>, or md5-dir:<hex> of a folder's listing"
+    )
     produced_by = models.ForeignKey(Run, null=True, on_delete=models.PROTECT, related_name="produced")
     size = models.BigIntegerField(null=True, help_text="bytes")
+    files = models.BigIntegerField(null=True, help_text="how many a folder holds")
     rows = models.BigIntegerField(null=True)
     columns = models.IntegerField(null=True)
     schema = models.JSONField(null=True, help_text="{column: type}")
@@ -63,6 +68,13 @@ class DatasetVersion(AppendOnlyModel):
                 fields=["dataset", "digest"],
                 condition=models.Q(produced_by=None),
                 name="one_unproduced_per_digest",
+            )
+        ]
+        indexes: ClassVar = [
+            models.Index(
+                fields=["foreign_digest"],
+                condition=~models.Q(foreign_digest=""),
+                name="dataset_foreign_digest",
             )
         ]
 

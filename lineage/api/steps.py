@@ -14,6 +14,7 @@ from lineage.actions.runs import Making
 from lineage.actions.steps import Step, record_steps
 from lineage.api.fields import Document, Facts, MetricValue, Texts, Time
 from lineage.api.runs import AT_ONCE, CODE, DIGEST, MEBIBYTE, DatasetUse
+from lineage.models import Edge
 from registry.http.endpoint import Endpoint
 from registry.http.fields import Body
 
@@ -40,7 +41,7 @@ class StepUse(DatasetUse):
 class Kept(StepUse):
     """A dataset that the pipeline keeps, and no step of it made."""
 
-    role = serializers.HiddenField(default="input")
+    role = serializers.ChoiceField(choices=[Edge.Role.INPUT.value], default=Edge.Role.INPUT.value)
 
 
 class NewStep(Body):

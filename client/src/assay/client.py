@@ -366,6 +366,11 @@ class Client(Documents, Incidents):
         """Add datasets that a run read or wrote: `{"name", "digest", "role", "context", ...}`."""
         self.post(f"{API}/runs/{run_id}/datasets", {"datasets": [dict(dataset) for dataset in datasets]})
 
+    def record_steps(self, namespace: str, **facts: Any) -> dict[str, Any]:
+        """Record `steps` that another tool ran, and `datasets` that it keeps. Saying it again changes nothing."""
+        answer: dict[str, Any] = self.post(f"{namespace_path(namespace)}/steps", facts)
+        return answer
+
     def _decide(self, promotion_id: str, verb: str, reason: str) -> Promotion:
         answer: Promotion = self.post(f"{API}/promotions/{promotion_id}/{verb}", {"reason": reason})
         return answer

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from assay.cli import account, catalog, files, incidents, keys, lifecycle, lineage, run
+from assay.cli import account, catalog, files, importing, incidents, keys, lifecycle, lineage, run
 
 app = typer.Typer(
     name="assay",
@@ -56,6 +56,7 @@ app.command(rich_help_panel="Lineage", context_settings={"allow_interspersed_arg
 
 
 app.add_typer(keys.app, rich_help_panel="Evidence")
+app.add_typer(importing.app, rich_help_panel="Lineage")
 
 
 def _version(wanted: bool) -> None:

@@ -12,7 +12,8 @@ from typing import Any
 from assay.tracking import configuration, entry, environment, git, observe, readers, workers
 from assay.tracking.arguments import Arguments, existing_file
 from assay.tracking.completeness import Completeness
-from assay.tracking.datasets import Datasets
+from assay.tracking.datasets import Datasets, Use
+from assay.tracking.dvc import joining as dvc
 from assay.tracking.frames import is_frame
 from assay.tracking.redaction import Redactor
 
@@ -43,6 +44,7 @@ class Capture:
             roots = [first, *(Path(root) for root in data_roots)]
             self.datasets = Datasets(roots, self.repository, self.redactor, self.completeness)
             self._workers = workers.Watch(self.datasets.observer)
+            self._pipeline: dvc.Pipeline | None = self.attempt("the DVC pipeline", self._dvc)
 
     def attempt(self, what: str, action: Callable[[], Any]) -> Any:
         """Do it; on failure say so in the completeness and answer None."""
@@ -121,6 +123,14 @@ class Capture:
             self.attempt(f"the dataset `{shown or self.redactor.text(str(source))}`",
                          lambda: self._dataset(shown, source, context))  # fmt: skip
 
+    def join_pipeline(self, uses: list[Use], namespace: str) -> tuple[list[dict[str, Any]], list[Use]]:
+        """Calls that record what made these datasets, where DVC knows it, and the datasets joined to that."""
+        pipeline = self._pipeline
+        if pipeline is None or not uses:
+            return [], uses
+        found = self.attempt("the DVC pipeline", lambda: pipeline.join(uses, namespace))
+        return found if found is not None else ([], uses)
+
     def begin(self) -> None:
         self._begun = True
         self.attempt("data files", self.datasets.start)
@@ -173,6 +183,12 @@ class Capture:
             )
             self.completeness.incomplete(f"The work tree had uncommitted changes; {kept}.")
         return found
+
+    def _dvc(self) -> dvc.Pipeline | None:
+        folder = dvc.folder_of(self.repository, self.entry.folder)
+        if folder is None or self.repository is None:
+            return None
+        return dvc.Pipeline(folder, self.repository, self.redactor, self.completeness)
 
     def _configuration(self, path: Path) -> None:
         found = configuration.read(path)

@@ -53,12 +53,16 @@ class Use:
     columns: int | None = None
     schema: list[dict[str, str]] | None = None
     source: str = ""
+    # what DVC calls the content, and the key of the stage that wrote it, where they are known
+    foreign_digest: str = ""
+    step: str = ""
 
     def facts(self) -> dict[str, Any]:
         """One of the `datasets` of a run, as it is sent."""
         answer = {
             "name": self.name[:_LONGEST_NAME], "digest": self.digest, "role": self.role, "context": self.context,
             "size": self.size, "rows": self.rows, "columns": self.columns, "schema": self.schema, "source": self.source,
+            "foreign_digest": self.foreign_digest or None, "step": self.step or None,
         }  # fmt: skip
         return {key: value for key, value in answer.items() if value is not None}
 

@@ -39,7 +39,7 @@ class Repository:
     @cached_property
     def tracked(self) -> frozenset[str]:
         """Paths that Git tracks, relative to the root."""
-        return frozenset(_paths(_git(self.root, "ls-files", "-z")))
+        return frozenset(_paths(ask(self.root, "ls-files", "-z")))
 
     def facts(self, redactor: Redactor) -> dict[str, Any]:
         """The `code` of a run, as it is sent."""
@@ -56,7 +56,7 @@ class Repository:
 def inspect(folder: Path) -> Repository | None:
     """The repository that holds a folder, None when there is none. Raises GitFailed."""
     try:
-        root = _git(folder, "rev-parse", "--show-toplevel").decode(errors="surrogateescape").rstrip("\n")
+        root = ask(folder, "rev-parse", "--show-toplevel").decode(errors="surrogateescape").rstrip("\n")
     except GitFailed as error:
         if "not a git repository" in str(error):
             return None
@@ -64,22 +64,22 @@ def inspect(folder: Path) -> Repository | None:
     if not root:  # a bare repository has no work tree
         return None
     top = Path(root)
-    status = _paths(_git(top, "status", "--porcelain=v1", "-z", "--no-renames", "--untracked-files=normal"))
+    status = _paths(ask(top, "status", "--porcelain=v1", "-z", "--no-renames", "--untracked-files=normal"))
     untracked = [line[3:] for line in status if line.startswith("?? ")]
     dirty = len(untracked) < len(status)
     commit = _line(top, "rev-parse", "--verify", "--quiet", "HEAD")
     diff, changes = None, b""
     if dirty:
         against = ("HEAD",) if commit else ("--cached",)
-        changes = _git(top, "diff", "--no-ext-diff", "--no-color", "--no-textconv", "--binary", *against)
+        changes = ask(top, "diff", "--no-ext-diff", "--no-color", "--no-textconv", "--binary", *against)
         diff = f"sha256:{hashlib.sha256(changes).hexdigest()}"
         if b"\nGIT binary patch\n" in changes:  # in which no secret would be found
-            changes = _git(top, "diff", "--no-ext-diff", "--no-color", "--no-textconv", *against)
+            changes = ask(top, "diff", "--no-ext-diff", "--no-color", "--no-textconv", *against)
     return Repository(
         root=top,
         commit=commit,
         branch=_line(top, "symbolic-ref", "--quiet", "--short", "HEAD"),
-        remote=_remote(top),
+        remote=remote(top),
         dirty=dirty,
         diff_digest=diff,
         untracked=untracked,
@@ -93,7 +93,7 @@ def commits_of(folder: Path, name: str) -> list[str]:
     return _git(folder, "rev-list", *one, "--end-of-options", name, "--").decode().split()
 
 
-def _remote(root: Path) -> str | None:
+def remote(root: Path) -> str | None:
     """Where `origin` is fetched from; without one, the first remote."""
     lines = (_line(root, "config", "--get-regexp", r"^remote\..*\.url$", lines=True) or "").splitlines()
     urls = {name: url for name, _, url in (line.partition(" ") for line in lines)}
@@ -103,7 +103,7 @@ def _remote(root: Path) -> str | None:
 def _line(root: Path, *arguments: str, lines: bool = False) -> str | None:
     """What Git answers, None when it says that there is nothing."""
     try:
-        answer = _git(root, *arguments).decode(errors="replace")
+        answer = ask(root, *arguments).decode(errors="replace")
     except GitFailed:
         return None
     return (answer if lines else answer.strip()) or None
@@ -113,7 +113,8 @@ def _paths(answer: bytes) -> list[str]:
     return [os.fsdecode(path) for path in answer.split(b"\0") if path]
 
 
-def _git(folder: Path, *arguments: str) -> bytes:
+def ask(folder: Path, *arguments: str) -> bytes:
+    """What Git answers. Raises GitFailed."""
     # no optional locks: a run must not be in the way of somebody's commit
     environment = {**os.environ, "LC_ALL": "C", "GIT_OPTIONAL_LOCKS": "0", "GIT_TERMINAL_PROMPT": "0"}
     try:

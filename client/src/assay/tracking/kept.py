@@ -83,6 +83,8 @@ class _Record:
             )  # fmt: skip
         for name in ("parameters", "metrics", "tags"):
             self._done(name)
+        for call in held.get("steps", []):
+            client.record_steps(**call)
         for at in range(0, len(held["datasets"]), BATCH):
             client.log_datasets(run, held["datasets"][at : at + BATCH])
         self._done("datasets")

@@ -324,8 +324,10 @@ class ActiveRun:
             )
 
     def _send_datasets(self, capture: Capture, sender: Sender) -> None:
-        found = capture.attempt("data files", capture.datasets.take)
-        sender.datasets(found or [])
+        found = capture.attempt("data files", capture.datasets.take) or []
+        steps, joined = capture.join_pipeline(found, self.namespace)
+        sender.steps(steps)
+        sender.datasets(joined)
 
     def _note_refusals(self, capture: Capture, sender: Sender) -> None:
         for sentence in sender.refused:

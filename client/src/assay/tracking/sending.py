@@ -51,6 +51,8 @@ class Registry(Protocol):
 
     def log_datasets(self, run_id: str, datasets: Sequence[Mapping[str, Any]]) -> None: ...
 
+    def record_steps(self, namespace: str, **facts: Any) -> dict[str, Any]: ...
+
     def attach(
         self, ref: str, path: str | os.PathLike[str], *, kind: str, name: str | None = None
     ) -> Attachment: ...
@@ -89,6 +91,7 @@ class Sender:
         self._metrics: list[dict[str, Any]] = []
         self._tags: dict[str, str] = {}
         self._datasets: list[dict[str, Any]] = []
+        self._steps: list[dict[str, Any]] = []
         self._finish: dict[str, Any] = {}
         self._models: list[dict[str, Any]] = []
         self._not_before = time.monotonic() + SECONDS_BETWEEN
@@ -107,9 +110,8 @@ class Sender:
     def metric(self, key: str, value: float, step: int, timestamp: int) -> None:
         with self._lock:
             if len(self._metrics) < _MOST_KEPT:
-                shown = value if math.isfinite(value) else _UNWRITABLE.get(value, "NaN")
                 self._metrics.append(
-                    {"key": key[:LONGEST_KEY], "value": shown, "step": step, "timestamp": timestamp}
+                    {"key": key[:LONGEST_KEY], "value": writable(value), "step": step, "timestamp": timestamp}
                 )
 
     def tag(self, key: str, value: str) -> None:
@@ -119,6 +121,11 @@ class Sender:
     def datasets(self, uses: Sequence[Use]) -> None:
         with self._lock:
             self._datasets.extend(use.facts() for use in uses)
+
+    def steps(self, calls: Sequence[dict[str, Any]]) -> None:
+        """What other tools made of what the run read: told before the datasets that name it."""
+        with self._lock:
+            self._steps.extend(calls)
 
     def flush_if_due(self) -> None:
         now = time.monotonic()
@@ -145,6 +152,10 @@ class Sender:
                     for key in tags:
                         del self._tags[key]
                     del self._metrics[: len(metrics)]
+            while not self.away and self._steps:
+                call = self._steps[0]
+                if self._send(lambda: self._client.record_steps(**call)):  # noqa: B023 - called at once
+                    del self._steps[0]
             while not self.away and self._datasets:
                 some = self._datasets[:BATCH]
                 if self._send(lambda: self._client.log_datasets(self.run, some)):  # noqa: B023 - called at once
@@ -181,7 +192,8 @@ class Sender:
             record = {
                 "run": self.run, "server": self._client.url, "create": self._create,
                 "parameters": self._parameters, "metrics": self._metrics,
-                "tags": self._tags, "datasets": self._datasets, "finish": self._finish, "models": self._models,
+                "tags": self._tags, "steps": self._steps, "datasets": self._datasets, "finish": self._finish,
+                "models": self._models,
             }  # fmt: skip
             (folder / "record.json").write_text(json.dumps(record, indent=2), encoding="utf-8")
         except OSError:
@@ -223,6 +235,11 @@ class Sender:
         except Exception as error:  # noqa: BLE001 - a bug in sending must not end the training
             self.refused.append(f"{type(error).__name__}: {error}")
         return True
+
+
+def writable(value: float) -> float | str:
+    """A number as JSON can write it."""
+    return value if math.isfinite(value) else _UNWRITABLE.get(value, "NaN")
 
 
 def unsent_folder() -> Path:

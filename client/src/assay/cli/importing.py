@@ -74,7 +74,8 @@ def dvc(
 
 def _report(report: Report, namespace: str, dry_run: bool) -> RenderableType:
     new = report.new
-    told = f"{report.stages - new['steps']} of them known before" if not dry_run else ""
+    known = report.stages - new["steps"]
+    told = "" if dry_run else "all new" if not known else f"{known} of them known before"
     proven = len(report.proven)
     rows: list[tuple[str, Text | str]] = [
         ("commits", str(report.commits)),

@@ -72,6 +72,8 @@ lock: ## resolve the dependencies anew (needs uv); what is locked stays unless U
 	  --no-emit-package assay-client --custom-compile-command 'make lock' -o requirements.lock pyproject.toml client/pyproject.toml
 	uv pip compile --universal --no-strip-extras --generate-hashes --no-emit-index-url --python-version 3.11 --constraint requirements.lock \
 	  --no-emit-package assay-client --custom-compile-command 'make lock' -o requirements-server.lock pyproject.toml
+	echo 'dvc>=3.67,<4' | uv pip compile $(UV_ARGS) --universal --no-strip-extras --generate-hashes --no-emit-index-url --python-version 3.11 \
+	  --custom-compile-command 'make lock' -o requirements-dvc.lock -
 
 wheelhouse: ## fill wheelhouse/ with every wheel this platform needs, to install where there is no package index
 	@echo "Downloading the locked wheels for this platform into wheelhouse/."

@@ -13,6 +13,8 @@ from packaging.utils import canonicalize_name
 from tests.architecture.tree import ROOT, pyproject
 
 FULL, SERVER = "requirements.lock", "requirements-server.lock"
+# What the campaign on DVC installs for itself, beside the project.
+DVC = "requirements-dvc.lock"
 OURS = {"assay-client", "assay-registry"}
 INDEX_ADDRESS = re.compile(r"(?m)^\s*(--(extra-)?index-url|-i|--find-links|-f)\b|https?://|file://")
 
@@ -82,7 +84,7 @@ def test_a_broken_lock_is_seen() -> None:
     assert INDEX_ADDRESS.search("a @ https://somewhere/a.whl")
 
 
-@pytest.mark.parametrize("name", [FULL, SERVER])
+@pytest.mark.parametrize("name", [FULL, SERVER, DVC])
 def test_every_package_is_pinned_and_hashed(name: str) -> None:
     entries = locked(name)
     assert len(entries) > 40
@@ -93,7 +95,7 @@ def test_every_package_is_pinned_and_hashed(name: str) -> None:
     assert all(re.fullmatch(r"sha256:[0-9a-f]{64}", value) for entry in entries for value in entry.hashes)
 
 
-@pytest.mark.parametrize("name", [FULL, SERVER])
+@pytest.mark.parametrize("name", [FULL, SERVER, DVC])
 def test_no_package_index_is_named(name: str) -> None:
     assert not INDEX_ADDRESS.search((ROOT / name).read_text())
 

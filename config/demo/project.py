@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -28,10 +27,11 @@ class Project:
         self.training = self.data / "train.csv"
         self.held_out = self.data / "held_out.csv"
 
-    def create(self) -> str:
-        """Write and commit the script, and write the data. Returns the commit."""
+    def create(self, model: str) -> str:
+        """Write and commit the script, which trains `model`, and write the data. Returns the commit."""
         self.data.mkdir(parents=True)
-        shutil.copy(Path(__file__).with_name("training.py"), self.folder / "train.py")
+        script = Path(__file__).with_name("training.py").read_text()
+        (self.folder / "train.py").write_text(script.replace('"demo/digits"', f'"{model}"'))
         (self.folder / ".gitignore").write_text("data/\n__pycache__/\n")
         self._git("init", "--quiet", "--initial-branch=main")
         self._git("add", ".")
@@ -51,13 +51,12 @@ class Project:
         labels[:cut] = np.roll(labels[:cut], 1)
         rows.assign(label=labels).to_csv(self.training, index=False)
 
-    def train(self, kind: str, *, url: str, token: str, model: str) -> str:
+    def train(self, kind: str, *, url: str, token: str) -> str:
         """Run the script as its author would. Returns what it printed. Raises CalledProcessError."""
         environment = {
             **os.environ,
             "ASSAY_URL": url,
             "ASSAY_TOKEN": token,
-            "DEMO_MODEL": model,
             # Not the terminal's width: the lines are shown in a frame.
             "COLUMNS": "100",
         }
@@ -72,6 +71,30 @@ class Project:
             stderr=subprocess.STDOUT,
         )
         return done.stdout.strip()
+
+    def reproduce(self, reference: str, *, url: str, token: str) -> tuple[int, str]:
+        """`assay reproduce --run` beside the project. Returns how it ended, and what it printed."""
+        environment = {**os.environ, "ASSAY_URL": url, "ASSAY_TOKEN": token, "COLUMNS": "100"}
+        environment.pop("ASSAY_SETTINGS", None)
+        # The interpreter that trained is the `python` of the recorded command.
+        environment["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), environment.get("PATH", "")])
+        into = self.folder.with_name("reproduced")
+        command = [
+            "reproduce",
+            reference,
+            "--run",
+            "--repo",
+            self.folder,
+            "--data",
+            self.folder,
+            "--into",
+            into,
+        ]
+        done = subprocess.run(
+            [sys.executable, "-c", "from assay.cli import main; main()", *map(str, command)],
+            cwd=self.folder, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False,
+        )  # fmt: skip
+        return done.returncode, done.stdout.strip()
 
     def _git(self, *arguments: str) -> str:
         who = ["-c", "user.name=ben", "-c", "user.email=ben@example.com", "-c", "commit.gpgsign=false"]

@@ -77,7 +77,7 @@ def _rehearse(
 ) -> Story:
     tell.act("People, a project, and a pipeline that listens")
     cast.enter()
-    commit = project.create()
+    commit = project.create(f"{cast.namespace}/digits")
     tell.shows(
         f"namespace {cast.namespace}: ada (admin), ben (data scientist), eve (ML engineer and operator),",
         "cora (operator), otto (auditor), ci (a service account that ada answers for)",
@@ -110,6 +110,8 @@ def _acts(story: Story, stack: Stack) -> None:
     story.to_production(2, "reads one digit in seven better")
     story.own_request(2)
     story.approve(2, "better on the same held-out data")
+    tell.act("Is the record enough to make it again?")
+    story.reproduce()
     tell.act("A model trained on silently damaged data is refused, with reasons")
     story.damaged()
     tell.act("Why is it worse?")

@@ -56,9 +56,7 @@ class Story:
         self.tell.person(
             "ben", f"runs python train.py --kind {kind} --seed {self.project.seed}   [dim]({what})[/]"
         )
-        printed = self.project.train(
-            kind, url=self.cast.stack.url, token=self.cast.tokens["ben"], model=self.model
-        )
+        printed = self.project.train(kind, url=self.cast.stack.url, token=self.cast.tokens["ben"])
         self.tell.shows(*printed.splitlines())
         version = wait_for(lambda: self._ready(number), f"{self.model}:{number} becoming ready")
         measured = wait_for(lambda: self._measured(number), f"CI evaluating {self.model}:{number}")
@@ -109,6 +107,16 @@ class Story:
             version["completeness"]["state"] == "complete",
             version["completeness"],
         )
+
+    def reproduce(self) -> None:
+        """What is in production is trained again, from what was recorded of it."""
+        reference = str(self.production())
+        self.tell.person("otto", f"runs assay reproduce {reference} --run")
+        status, printed = self.project.reproduce(
+            reference, url=self.cast.stack.url, token=self.cast.tokens["otto"]
+        )
+        said = next((line for line in printed.splitlines() if line.startswith("The same again")), printed)
+        self.tell.claim(f"{reference} trained anew from its record: {said}", status == 0, printed)
 
     def publish(self) -> None:
         """The bytes: proven, and the same wherever they are pulled."""

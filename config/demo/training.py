@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 from typing import Any
 
 import pandas as pd
@@ -15,7 +14,7 @@ from sklearn.tree import DecisionTreeClassifier
 import assay
 
 
-@assay.track(model=os.environ["DEMO_MODEL"], experiment="digits")
+@assay.track(model="demo/digits", experiment="digits")
 def train(data: str, kind: str, seed: int) -> tuple[Any, dict[str, float]]:
     """Recognise handwritten digits (8 x 8 pixels) from `data`, a CSV with a `label` column."""
     rows = pd.read_csv(data)

@@ -40,6 +40,8 @@ CODE = {
     "dirty": FLAG,
     "diff_digest": TEXT,
     "untracked": TEXT_LIST,
+    "directory": TEXT,
+    "results": TEXT_MAP,
 }
 ENVIRONMENT = {"image_digest": TEXT, "python": TEXT, "os": TEXT, "packages": TEXT_MAP, "hardware": OBJECT}
 CONFIG = {"path": TEXT, "digest": TEXT, "values": OBJECT}

@@ -54,7 +54,7 @@ class Supply(TypedDict):
 
 
 class Attachment(TypedDict):
-    """A document kept with a version: `kind` signature or supplier_report. A signature tells what it is worth."""
+    """A document kept with a version: `kind` signature, supplier_report or code_diff. A signature tells its worth."""
 
     id: str
     kind: str
@@ -307,6 +307,11 @@ class Run(TypedDict):
     started_at: str
     ended_at: str | None
     created_by: str
+    entry_point: str
+    command: list[str]
+    code: dict[str, Any] | None
+    environment: dict[str, Any]
+    config: dict[str, Any] | None
     parameters: dict[str, str]
     metrics: dict[str, float]
     tags: dict[str, str]

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from assay.cli import account, catalog, files, importing, incidents, keys, lifecycle, lineage, run
+from assay.cli import account, catalog, files, importing, incidents, keys, lifecycle, lineage, reproducing, run
 
 app = typer.Typer(
     name="assay",
@@ -46,7 +46,7 @@ PANELS = {
         incidents.quarantine,
         lifecycle.delete,
     ),
-    "Lineage": (lineage.trace, lineage.why, incidents.impact, catalog.log, run.send),
+    "Lineage": (lineage.trace, lineage.why, incidents.impact, reproducing.reproduce, catalog.log, run.send),
 }
 for panel, commands in PANELS.items():
     for command in commands:

@@ -77,7 +77,9 @@ def run(
             namespace=namespace, experiment=experiment, datasets=pairs(dataset or [], "--dataset"), config=config,
             data_roots=data_root or [], tags=pairs(tag or [], "--tag"), on_unreachable="keep", client=client,
         )  # fmt: skip
-        ours = ProgramRun(options, take_apart(command))
+        left = {"model": model, "metrics": measured}
+        results = {name: str(path) for name, path in left.items() if path is not None}
+        ours = ProgramRun(options, take_apart(command), results)
         status = ours.train()
     except AssayError as error:
         screen.refuse(error)

@@ -36,6 +36,7 @@ class Capture:
         self._begun = False
         with observe.paused():
             self.repository = self._repository()
+            self._directory = str(self.attempt("the working folder", self._started_in) or "")
             self.environment: dict[str, Any] = self.attempt("the environment", self._environment) or {}
             self.source_digest = str(
                 self.attempt("the entry point", lambda: entry.source_digest(entered)) or ""
@@ -67,8 +68,14 @@ class Capture:
 
     @property
     def code(self) -> dict[str, Any] | None:
-        """With the digest of what was started as `source_digest`; None when it is neither in Git nor a file."""
+        """With the digest of what was started as `source_digest`, the folder that it was started in, from the root of
+        the repository, as `directory`, and where it was to leave its `results`, from there. None when it is neither
+        in Git nor a file."""
         code = self.repository.facts(self.redactor) if self.repository is not None else {}
+        if self._directory:
+            code["directory"] = self.redactor.text(self._directory)
+        if results := self._results():
+            code["results"] = {name: self.redactor.text(path) for name, path in results.items()}
         if self.source_digest:
             code["source_digest"] = self.source_digest
         return code or None
@@ -183,6 +190,17 @@ class Capture:
             )
             self.completeness.incomplete(f"The work tree had uncommitted changes; {kept}.")
         return found
+
+    def _started_in(self) -> str:
+        """The working folder, from the root of the repository; empty outside of it."""
+        if self.repository is None:
+            return ""
+        inside = os.path.relpath(os.path.realpath(os.curdir), os.path.realpath(self.repository.root))
+        return "" if inside.startswith(os.pardir) else inside
+
+    def _results(self) -> dict[str, str]:
+        """Where the code leaves its model and metrics, when it is told so."""
+        return {}
 
     def _dvc(self) -> dvc.Pipeline | None:
         folder = dvc.folder_of(self.repository, self.entry.folder)

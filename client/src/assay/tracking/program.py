@@ -16,7 +16,7 @@ import tempfile
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -170,8 +170,14 @@ class Program:
 class ProgramCapture(Capture):
     """Captures from outside: this process looks at the code and the machine, the program's processes tell the rest."""
 
-    def __init__(self, program: Program, data_roots: Sequence[str | os.PathLike[str]] = ()) -> None:
+    def __init__(
+        self,
+        program: Program,
+        data_roots: Sequence[str | os.PathLike[str]] = (),
+        results: Mapping[str, str] | None = None,
+    ) -> None:
         self._program = program
+        self._left = dict(results or {})
         self._said = program.hello()
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
@@ -221,6 +227,9 @@ class ProgramCapture(Capture):
         if observer.errors:
             self.completeness.incomplete(f"{observer.errors} files that were opened could not be looked at.")
 
+    def _results(self) -> dict[str, str]:
+        return self._left
+
     def _environment(self) -> dict[str, Any]:
         said = self._said
         if said is None:
@@ -239,10 +248,12 @@ class ProgramCapture(Capture):
 
 
 class ProgramRun(ActiveRun):
-    """The run of a program. `begin` starts it, too; it waits for the run to be created."""
+    """The run of a program. `begin` starts it, too; it waits for the run to be created. `results` are the files that
+    it leaves its `model` and its `metrics` in."""
 
-    def __init__(self, options: Options, command: Command) -> None:
+    def __init__(self, options: Options, command: Command, results: Mapping[str, str] | None = None) -> None:
         super().__init__(options, command.entry)
+        self._results = dict(results or {})
         self._program = Program(command)
 
     def train(self) -> int:
@@ -285,7 +296,7 @@ class ProgramRun(ActiveRun):
         return self._program.began
 
     def _new_capture(self) -> Capture:
-        return ProgramCapture(self._program, self._options.data_roots)
+        return ProgramCapture(self._program, self._options.data_roots, self._results)
 
 
 def exit_code(status: int) -> int:

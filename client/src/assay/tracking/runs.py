@@ -16,7 +16,7 @@ from typing import Any, Self
 from assay.answers import Version
 from assay.client import Client
 from assay.errors import AssayError, SettingsError
-from assay.tracking import configuration, entry, observe, report
+from assay.tracking import configuration, entry, observe, rehearsal, report
 from assay.tracking.capture import Capture
 from assay.tracking.outcome import number
 from assay.tracking.redaction import Redactor
@@ -198,7 +198,7 @@ class ActiveRun:
                     capture.take_config(self._options.config)
                 if before is not None:
                     before(capture)
-                client = self._options.client or Client()
+                client = rehearsal.registry() or self._options.client or Client()
                 sender = self._create(client, capture, keep=wanted == "keep")
         except AssayError as error:
             if wanted == "warn" and (is_away(error) or isinstance(error, SettingsError)):

@@ -113,6 +113,10 @@ class Contents:
         if "://" not in item.path:
             yield self.root / item.path
 
+    def objects(self, item: Item) -> Iterator[Path]:
+        """Where the cache has a file, if it has it."""
+        yield from self._objects(item.md5)
+
     def _objects(self, name: str) -> Iterator[Path]:
         # As DVC 3 lays its cache out, and as it did before.
         yield self.cache / "files" / "md5" / name[:2] / name[2:]

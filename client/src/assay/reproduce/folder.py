@@ -15,6 +15,7 @@ from assay.errors import AssayError, PathRefused
 from assay.reproduce import code, data, environment
 from assay.reproduce.data import Places
 from assay.reproduce.pieces import MISSING, PRESENT, UNKNOWN, Piece
+from assay.tracking import rehearsal
 from assay.tracking.redaction import REDACTED
 
 
@@ -187,7 +188,10 @@ def _script(made: Prepared) -> str:
             "#!/bin/sh",
             f"# What made {_line(made.version['reference'])}, as it was recorded.",
             "set -eu",
-            f'cd "$(dirname "$0")"/{shlex.quote(str(inside))}',
+            'here=$(cd "$(dirname "$0")" && pwd)',
+            # Code that registers by itself writes there; set and empty, it registers.
+            f'export {rehearsal.VARIABLE}="${{{rehearsal.VARIABLE}-$here/result}}"',
+            f'cd "$here"/{shlex.quote(str(inside))}',
             *(f"export {name}={shlex.quote(value)}" for name, value in exports.items()),
             f"exec {shlex.join(made.command)}",
             "",
@@ -218,7 +222,8 @@ def _readme(made: Prepared) -> str:
             "`code/` is the commit with the changes that were kept; `run.sh` is the command. `requirements.txt` are",
             "the packages that were recorded, `params.json` the parameters, `metrics.json` what was measured,",
             "`data.json` the data with its digests. Install the packages in an environment of their own, put it first",
-            "on the PATH, and run `run.sh`; `assay reproduce --run` does so and compares.", "",
+            "on the PATH, and run `run.sh`; `assay reproduce --run` does so and compares. Nothing is registered: what",
+            "the code tells the registry is in `result/`.", "",
             "## What is here", "", *state, "",
             *(["## What is in the way of the same result", "", *stands, ""] if stands else []),
         ]

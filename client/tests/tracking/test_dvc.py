@@ -11,10 +11,11 @@ import pytest
 
 from assay.tracking import git
 from assay.tracking.dvc import trees
-from assay.tracking.dvc.contents import Contents, folder_digest
+from assay.tracking.dvc.contents import Contents
 from assay.tracking.dvc.files import Item, Pipeline, ordered, read
 from assay.tracking.dvc.history import Import, NoPipeline, numbers
 from assay.tracking.dvc.steps import origin
+from assay.tracking.folders import folder_digest
 from assay.tracking.redaction import Redactor
 from client.tests.tracking.conftest import Project, Told
 from client.tests.tracking.dvc_scene import Repository, md5, repository, sha256

@@ -6,7 +6,7 @@ import hashlib
 
 import pytest
 
-from assay.tracking.folders import MANY, gather, manifest_digest
+from assay.tracking.folders import MANY, folder_digest, gather
 from client.tests.tracking.conftest import Project
 
 SPLITS = {"train", "test", "val"}
@@ -44,10 +44,10 @@ def test_which_folder_stands_for_its_files(read: list[str], folders: list[str]) 
 def test_a_manifest_is_of_names_sizes_and_contents_in_any_order() -> None:
     one, two = ("a.png", 1, "sha256:aa"), ("b\n.png", 2, "sha256:bb")
     written = b'assay folder-v1\n["a.png",1,"sha256:aa"]\n["b\\n.png",2,"sha256:bb"]\n'
-    digest = manifest_digest([one, two])
-    assert digest == f"sha256:{hashlib.sha256(written).hexdigest()}" == manifest_digest([two, one])
-    assert digest != manifest_digest([one])
-    assert digest != manifest_digest([one, ("c.png", 2, "sha256:bb")])
+    digest = folder_digest([one, two])
+    assert digest == f"sha256:{hashlib.sha256(written).hexdigest()}" == folder_digest([two, one])
+    assert digest != folder_digest([one])
+    assert digest != folder_digest([one, ("c.png", 2, "sha256:bb")])
 
 
 READ_ALL = """
@@ -80,7 +80,7 @@ def test_a_folder_of_images_is_one_dataset(images: Project) -> None:
         (path, len(content), f"sha256:{hashlib.sha256(content).hexdigest()}")
         for path, content in contents.items()
     ]
-    assert use["digest"] == manifest_digest(each)
+    assert use["digest"] == folder_digest(each)
     assert (use["rows"], use["size"]) == (120, sum(size for _, size, _ in each))
     assert use["source"] == "120 files of data/images"
     assert (told.state, told.notes) == ("complete", "")

@@ -8,7 +8,18 @@ from typing import Annotated
 
 import typer
 
-from assay.cli import account, catalog, files, importing, incidents, keys, lifecycle, lineage, reproducing, run
+from assay.cli import (
+    account,
+    catalog,
+    files,
+    importing,
+    incidents,
+    keys,
+    lifecycle,
+    lineage,
+    reproducing,
+    run,
+)
 
 app = typer.Typer(
     name="assay",

@@ -284,7 +284,7 @@ class Datasets:
         top = folder.rstrip(os.sep) + os.sep
         listed = [(path.removeprefix(top), file.stamp.size, file.digest) for path, file in files]
         return Use(
-            name, folders.manifest_digest(listed), role=role, context=context, size=sum(size for _, size, _ in listed),
+            name, folders.folder_digest(listed), role=role, context=context, size=sum(size for _, size, _ in listed),
             rows=len(listed), source=f"{len(listed)} files of {self._redactor.text(self._relative(folder))}",
         )  # fmt: skip
 

@@ -20,7 +20,7 @@ from collections.abc import Collection, Iterable
 MANY = 100
 
 
-def manifest_digest(files: Iterable[tuple[str, int, str]]) -> str:
+def folder_digest(files: Iterable[tuple[str, int, str]]) -> str:
     """`sha256:<hex>` for paths, sizes in bytes, and digests as `sha256:<hex>`."""
     whole = hashlib.sha256(b"assay folder-v1\n")
     for path, size, digest in sorted(files, key=lambda file: os.fsencode(file[0])):

@@ -90,7 +90,7 @@ def inspect(folder: Path) -> Repository | None:
 def commits_of(folder: Path, name: str) -> list[str]:
     """The commits of a range (`v1..HEAD`), or the one of a name (`HEAD~3`), in full. Raises GitFailed."""
     one = () if ".." in name else ("--max-count=1",)
-    return _git(folder, "rev-list", *one, "--end-of-options", name, "--").decode().split()
+    return ask(folder, "rev-list", *one, "--end-of-options", name, "--").decode().split()
 
 
 def remote(root: Path) -> str | None:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from assay.tracking.dvc.files import Item
+from assay.tracking.folders import folder_digest
 
 # DVC replaced line ends block by block, so that one cut in two by a block's end was not replaced.
 _BLOCK = 1 << 20
@@ -121,15 +122,6 @@ class Contents:
         # As DVC 3 lays its cache out, and as it did before.
         yield self.cache / "files" / "md5" / name[:2] / name[2:]
         yield self.cache / name[:2] / name[2:]
-
-
-def folder_digest(files: Iterable[tuple[str, int, str]]) -> str:
-    """`sha256:<hex>` for paths, sizes in bytes, and digests as `sha256:<hex>`: over a line of compact JSON for each
-    file, in the order of its path's bytes, after the line `assay folder-v1`."""
-    whole = hashlib.sha256(b"assay folder-v1\n")
-    for path, size, digest in sorted(files, key=lambda file: os.fsencode(file[0])):
-        whole.update(json.dumps([path, size, digest], separators=(",", ":")).encode() + b"\n")
-    return f"sha256:{whole.hexdigest()}"
 
 
 def prove(path: Path, item: Item) -> Content | None:

@@ -5,7 +5,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("lineage", "0003_supply"),
+        ("lineage", "0004_graph_at_scale"),
     ]
 
     operations = [

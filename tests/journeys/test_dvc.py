@@ -7,7 +7,6 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,8 +14,8 @@ import pytest
 import assay
 from client.tests.tracking.conftest import Project
 from client.tests.tracking.dvc_scene import Repository, repository, sha256
-from tests.cast import Cast, make_cast
-from tests.conftest import Live, Process
+from tests.cast import Cast
+from tests.conftest import Live
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -26,17 +25,6 @@ import pathlib
 pathlib.Path("out").mkdir(exist_ok=True)
 pathlib.Path("out/model.bin").write_text(open("data/table.csv").read())
 """
-
-
-@pytest.fixture
-def cast(db: None) -> Cast:
-    return make_cast()
-
-
-@pytest.fixture
-def ben(live: Live, worker: Process, cast: Cast) -> Iterator[assay.Client]:
-    with assay.Client(live.url, cast.token("ben")) as client:
-        yield client
 
 
 @pytest.fixture

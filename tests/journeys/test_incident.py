@@ -18,7 +18,7 @@ from lineage.models import DatasetVersion, Edge
 from registry.actions.people import create_user, issue_token
 from registry.actions.roles import grant_role
 from registry.models import SYSTEM, ModelVersion
-from tests.cast import Cast, make_cast
+from tests.cast import Cast
 from tests.conftest import Live
 from tests.factories import TRAINING, promotion_at, ready_version, staged_version
 from tests.lineage.scenes import CODE, a_run, read, wrote
@@ -26,11 +26,6 @@ from tests.lineage.scenes import CODE, a_run, read, wrote
 pytestmark = pytest.mark.django_db(transaction=True)
 Command = Callable[..., Result]
 WHY = "The labels were shifted by a row."
-
-
-@pytest.fixture
-def cast(db: None) -> Cast:
-    return make_cast()
 
 
 @pytest.fixture

@@ -6,7 +6,6 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +13,8 @@ import pytest
 
 import assay
 from config.demo.project import Project
-from tests.cast import Cast, make_cast
-from tests.conftest import Live, Process
+from tests.cast import Cast
+from tests.conftest import Live
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -27,17 +26,6 @@ pathlib.Path("out").mkdir(exist_ok=True)
 pathlib.Path("out/model.bin").write_text(rows[:20] + str(rate))
 pathlib.Path("out/metrics.json").write_text(json.dumps({"auc": rate / 3}))
 """
-
-
-@pytest.fixture
-def cast(db: None) -> Cast:
-    return make_cast()
-
-
-@pytest.fixture
-def ben(live: Live, worker: Process, cast: Cast) -> Iterator[assay.Client]:
-    with assay.Client(live.url, cast.token("ben")) as client:
-        yield client
 
 
 class Desk:

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from assay.tracking.folders import manifest_digest
+from assay.tracking.folders import folder_digest
 from client.tests.tracking.conftest import TESTS, Project
 
 WATCHED = """
@@ -135,7 +135,7 @@ def _digest(root: Path, name: str, paths: set[str]) -> str:
     files = [
         (path.removeprefix(f"{name}/"), (root / path).stat().st_size, _sha256(root / path)) for path in paths
     ]
-    return manifest_digest(files)
+    return folder_digest(files)
 
 
 def _sha256(path: Path) -> str:

@@ -43,18 +43,7 @@ class Cast:
 
     def _enter(self, name: str) -> None:
         for role in PEOPLE[name]:
-            command = [
-                "issue_token",
-                "--namespace",
-                self.namespace,
-                "--role",
-                role,
-                "--user",
-                name,
-            ]
-            if name in SERVICES:
-                command += ["--owner", SERVICES[name]]
-            self.tokens[name] = self.stack.manage(*command, "--create").strip()
+            self.tokens[name] = self.stack.token(name, role, self.namespace, owner=SERVICES.get(name))
 
     def __getitem__(self, name: str) -> assay.Client:
         return self.clients[name]

@@ -211,6 +211,11 @@ class Stack:
             raise CannotStart(f"manage.py {command[0]} failed:\n{(done.stdout + done.stderr).strip()}")
         return done.stdout
 
+    def token(self, user: str, role: str, namespace: str, *, owner: str | None = None) -> str:
+        """A token of a user in a namespace, all made where they are not there; with an owner, a service's."""
+        command = ["issue_token", "--user", user, "--role", role, "--namespace", namespace, "--create"]
+        return self.manage(*command, *(["--owner", owner] if owner else [])).strip()
+
     def setting(self, name: str) -> str:
         """A setting as a process of ours would read it, from the environment or from a file it names."""
         env = {**self.given, **self.env}

@@ -91,9 +91,7 @@ class Bench:
     def __init__(self, stack: Stack, root: Path) -> None:
         self.root = root
         (root / "data").mkdir(parents=True)
-        token = stack.manage(
-            "issue_token", "--namespace", "bench", "--role", "ml_engineer", "--user", "eve", "--create"
-        ).strip()
+        token = stack.token("eve", "ml_engineer", "bench")
         self.env = {
             **os.environ,
             "ASSAY_URL": stack.url,

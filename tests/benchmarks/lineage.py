@@ -51,9 +51,8 @@ class Bench:
     """The graph, and a caller who may see one of its two namespaces."""
 
     def __init__(self, stack: Stack) -> None:
-        token = ("issue_token", "--role", "viewer", "--create")
-        stack.manage(*token, "--namespace", CLOSED, "--user", "somebody-else")
-        secret = stack.manage(*token, "--namespace", OPEN, "--user", "vera").strip()
+        stack.token("somebody-else", "viewer", CLOSED)
+        secret = stack.token("vera", "viewer", OPEN)
         database = stack.services["database"]
         if not isinstance(database, Postgres):
             raise TypeError("the benchmark writes into a database of its own")

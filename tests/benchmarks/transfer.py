@@ -94,9 +94,7 @@ class Runner:
         self.folder = folder
         self.large = folder / "large" / "weights.bin"
         self.now: dict[str, float] = {}
-        token = stack.manage(
-            "issue_token", "--namespace", "bench", "--role", "ml_engineer", "--user", "eve", "--create"
-        ).strip()
+        token = stack.token("eve", "ml_engineer", "bench")
         self.env = {
             **stack.environ(),
             "ASSAY_URL": stack.url,

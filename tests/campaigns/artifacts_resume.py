@@ -41,11 +41,9 @@ def main() -> bool:
 
 
 def check(stack: Stack, folder: Path, model: Path) -> bool:
-    token = stack.manage(
-        "issue_token", "--namespace", "bench", "--role", "ml_engineer", "--user", "eve", "--create"
-    )
+    token = stack.token("eve", "ml_engineer", "bench")
     env = {
-        **stack.environ(), "ASSAY_URL": stack.url, "ASSAY_TOKEN": token.strip(), "ASSAY_CACHE": "off",
+        **stack.environ(), "ASSAY_URL": stack.url, "ASSAY_TOKEN": token, "ASSAY_CACHE": "off",
     }  # fmt: skip
     reference, sent, most_sent = push_killed_half_way(env, model, "bench/large", side_by_side=SIDE_BY_SIDE)
     out = folder / "out"

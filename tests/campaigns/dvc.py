@@ -223,16 +223,7 @@ def main() -> bool:
             stack.start_services()
             stack.prepare()
             stack.start_processes()
-            token = stack.manage(
-                "issue_token",
-                "--namespace",
-                NAMESPACE,
-                "--role",
-                "data_scientist",
-                "--user",
-                "ben",
-                "--create",
-            ).strip()
+            token = stack.token("ben", "data_scientist", NAMESPACE)
             (folder / "project").mkdir()
             environment = {
                 **stack.environ(), "ASSAY_URL": stack.url, "ASSAY_TOKEN": token, "COLUMNS": "100",

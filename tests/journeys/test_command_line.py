@@ -4,39 +4,20 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
-from typer.testing import CliRunner, Result
+from typer.testing import Result
 
 import assay
-from assay.cli import app
 from tests.cast import Cast
-from tests.conftest import Live, Process
+from tests.conftest import Live
+from tests.journeys.conftest import Run
 
 pytestmark = pytest.mark.django_db(transaction=True)
 HELD_OUT = "sha256:" + "5e" * 32
-Run = Callable[..., Result]
-
-
-@pytest.fixture
-def run(cast: Cast, live: Live, worker: Process, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Run:
-    """`run("eve", 0, "show", ...)`: a command as one of the cast, which must end with that exit code."""
-    monkeypatch.setenv("ASSAY_URL", live.url)
-    monkeypatch.setenv("COLUMNS", "80")
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
-
-    def command(who: str, code: int, *arguments: str) -> Result:
-        monkeypatch.setenv("ASSAY_TOKEN", cast.token(who))
-        result = CliRunner().invoke(app, list(arguments))
-        assert result.exit_code == code, result.output + result.stderr
-        assert "--json" in arguments or all(len(line) <= 80 for line in result.stdout.splitlines())
-        return result
-
-    return command
 
 
 def trained(cast: Cast, live: Live, folder: Path, commit: str, depth: int) -> str:

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import json
 import subprocess
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from typer.testing import CliRunner, Result
 
 import assay
-from assay.cli import app
 from lineage.graph import Arrow, add_edges
 from lineage.models import DatasetVersion, Edge
 from registry.actions.people import create_user, issue_token
@@ -21,28 +18,11 @@ from registry.models import SYSTEM, ModelVersion
 from tests.cast import Cast
 from tests.conftest import Live
 from tests.factories import TRAINING, promotion_at, ready_version, staged_version
+from tests.journeys.conftest import Run
 from tests.lineage.scenes import CODE, a_run, read, wrote
 
 pytestmark = pytest.mark.django_db(transaction=True)
-Command = Callable[..., Result]
 WHY = "The labels were shifted by a row."
-
-
-@pytest.fixture
-def run(cast: Cast, live: Live, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Command:
-    """`run("cora", 0, "impact", ...)`: a command as one of the cast, which must end with that exit code."""
-    monkeypatch.setenv("ASSAY_URL", live.url)
-    monkeypatch.setenv("COLUMNS", "80")
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
-
-    def command(who: str, code: int, *arguments: str) -> Result:
-        monkeypatch.setenv("ASSAY_TOKEN", cast.token(who))
-        result = CliRunner().invoke(app, list(arguments))
-        assert result.exit_code == code, result.output + result.stderr
-        assert "--json" in arguments or all(len(line) <= 80 for line in result.stdout.splitlines())
-        return result
-
-    return command
 
 
 def repository(folder: Path, commits: int) -> list[str]:
@@ -79,7 +59,7 @@ def fed(cast: Cast, version: ModelVersion, commit: str) -> ModelVersion:
     return version
 
 
-def test_a_bad_range_of_commits(cast: Cast, live: Live, run: Command, tmp_path: Path) -> None:
+def test_a_bad_range_of_commits(cast: Cast, live: Live, run: Run, tmp_path: Path) -> None:
     commits = repository(tmp_path, 4)
     used = fed(cast, promotion_at(cast, "applied").version, commits[1])
     asked = promotion_at(cast, "awaiting_approval", version=staged_version(cast, model="other"))
@@ -124,7 +104,7 @@ def test_a_bad_range_of_commits(cast: Cast, live: Live, run: Command, tmp_path: 
     assert log.count("version.quarantine_lifted") == 1
 
 
-def test_naming_versions(cast: Cast, run: Command) -> None:
+def test_naming_versions(cast: Cast, run: Run) -> None:
     version = ready_version(cast)
     first = run("cora", 0, "quarantine", version.reference, "--reason", WHY).stdout
     assert first.startswith("1 version is under quarantine now")

@@ -12,17 +12,14 @@ from typing import Any
 import pytest
 from django.test import Client
 from model_signing import hashing
-from typer.testing import Result
 
 from tests.cast import Cast
 from tests.conftest import Live
 from tests.factories import simple_policy
-from tests.journeys.test_command_line import run
+from tests.journeys.conftest import Run
 from tests.registry.artifacts.signing import a_key, folder_of, pem_of, sign
 
-__all__ = ["run"]
 pytestmark = pytest.mark.django_db(transaction=True)
-Run = Callable[..., Result]
 FILES = {"model.onnx": b"weights" * 1000, "conf/a.json": b"{}", "conf.txt": b"x"}
 
 

@@ -6,7 +6,7 @@ UPDATE nor DELETE. The owner keeps the rest, and no server process logs in as th
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from django.db import connections, transaction
 from psycopg import sql
@@ -16,7 +16,11 @@ from registry.models.immutability import immutable_tables
 HISTORY = "django_migrations"
 
 
-def statements(role: str, immutable: list[str]) -> Iterator[sql.Composed]:
+# Functions that run as the owner, and check for themselves who decided what.
+DOORS = ("registry_redact(uuid)",)
+
+
+def statements(role: str, immutable: list[str], doors: Sequence[str] = ()) -> Iterator[sql.Composed]:
     """The grants for `role`, in order. Run as the owner: default privileges are those of who runs them."""
 
     def say(text: str, **names: str) -> sql.Composed:
@@ -34,6 +38,8 @@ def statements(role: str, immutable: list[str]) -> Iterator[sql.Composed]:
     )
     yield say("ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT USAGE, SELECT ON SEQUENCES TO {role}")
     yield say("REVOKE INSERT, UPDATE, DELETE ON {table} FROM {role}", table=HISTORY)
+    for door in doors:
+        yield say(f"GRANT EXECUTE ON FUNCTION {door} TO {{role}}")
     for table in immutable:  # after the blanket grant, and in its transaction
         yield say("REVOKE UPDATE, DELETE ON {table} FROM {role}", table=table)
 
@@ -43,5 +49,10 @@ def grant_runtime_role(using: str, role: str) -> None:
     connection = connections[using]
     with transaction.atomic(using=using), connection.cursor() as cursor:
         present = set(connection.introspection.table_names(cursor))
-        for statement in statements(role, [table for table in immutable_tables() if table in present]):
+        cursor.execute(
+            "SELECT d FROM unnest(%s::text[]) d WHERE to_regprocedure(d) IS NOT NULL", [list(DOORS)]
+        )
+        doors = [door for (door,) in cursor.fetchall()]
+        tables = [table for table in immutable_tables() if table in present]
+        for statement in statements(role, tables, doors):
             cursor.execute(statement)

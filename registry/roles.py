@@ -32,6 +32,8 @@ class Permission(StrEnum):
     NAMESPACE_EDIT = "namespace.edit"
     WEBHOOK_EDIT = "webhook.edit"
     RETENTION_EDIT = "retention.edit"
+    REDACTION_ASK = "redaction.ask"
+    REDACTION_DECIDE = "redaction.decide"
     JOURNAL_READ = "journal.read"
     JOURNAL_VERIFY = "journal.verify"
 
@@ -66,6 +68,8 @@ _ENGINEER = _MAKE | {
     P.VERSION_RESTORE,
     P.VERSION_DELETE,
 }
+# One asks and another decides: both roles hold both, so that an admin and an operator, or two of either, are two.
+_REDACT = {P.REDACTION_ASK, P.REDACTION_DECIDE}
 _AUDIT = _READ | {P.JOURNAL_VERIFY}
 
 ROLES: dict[Role, frozenset[Permission]] = {
@@ -73,6 +77,7 @@ ROLES: dict[Role, frozenset[Permission]] = {
     Role.DATA_SCIENTIST: _MAKE,
     Role.ML_ENGINEER: _ENGINEER,
     Role.PRODUCTION_OPERATOR: _READ
+    | _REDACT
     | {
         P.PROMOTION_DECIDE,
         P.VERSION_ROLL_BACK,
@@ -83,6 +88,7 @@ ROLES: dict[Role, frozenset[Permission]] = {
     },
     Role.NAMESPACE_ADMIN: _ENGINEER
     | _AUDIT
+    | _REDACT
     | {P.POLICY_EDIT, P.ROLE_GRANT, P.KEY_EDIT, P.NAMESPACE_EDIT, P.WEBHOOK_EDIT, P.RETENTION_EDIT},
     Role.AUDITOR: _AUDIT,
 }

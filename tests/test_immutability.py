@@ -35,6 +35,7 @@ HISTORY = [
     "registry_evaluation",
     "registry_evaluationmetric",
     "registry_event",
+    "registry_redactionplace",
     "registry_scanreport",
     "registry_signaturecheck",
     "registry_stagechange",

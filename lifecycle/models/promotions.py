@@ -90,6 +90,8 @@ class Policy(models.Model):
 class Promotion(Leased):
     """A request to bring a version to a stage, with the policy as it was when it was asked."""
 
+    redactable: ClassVar[tuple[str, ...]] = ("reason", "outcome")
+
     class Kind(models.TextChoices):
         PROMOTE = "promote"
         ROLLBACK = "rollback"
@@ -212,6 +214,8 @@ class StagedEdge(Edge):
 class GateResult(AppendOnlyModel):
     """What one gate said at one attempt; the newest per key counts."""
 
+    redactable: ClassVar[tuple[str, ...]] = ("sentence", "evidence")
+
     class Verdict(models.TextChoices):
         PASS = "pass"
         FAIL = "fail"
@@ -238,6 +242,8 @@ class GateResult(AppendOnlyModel):
 class Approval(AppendOnlyModel):
     """One person's decision on one promotion, bound to what they were shown."""
 
+    redactable: ClassVar[tuple[str, ...]] = ("reason",)
+
     class Verdict(models.TextChoices):
         APPROVE = "approve"
         REJECT = "reject"
@@ -263,6 +269,8 @@ class Approval(AppendOnlyModel):
 
 class CheckReport(AppendOnlyModel):
     """What a pipeline reports of a version: the evidence of the gate `external_check`."""
+
+    redactable: ClassVar[tuple[str, ...]] = ("sentence", "url")
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     version = models.ForeignKey(ModelVersion, on_delete=models.PROTECT, related_name="check_reports")

@@ -34,6 +34,8 @@ class RetentionPolicy(models.Model):
 class LegalHold(models.Model):
     """While it stands, the version's bytes are neither moved nor deleted."""
 
+    redactable: ClassVar[tuple[str, ...]] = ("reason",)
+
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     version = models.ForeignKey(ModelVersion, on_delete=models.PROTECT, related_name="holds")
     reason = models.TextField()

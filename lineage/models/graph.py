@@ -18,6 +18,8 @@ from registry.models.visibility import scoped_by
 class Dataset(models.Model):
     """A dataset's name in a namespace."""
 
+    redactable: ClassVar[tuple[str, ...]] = ("name", "description")
+
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     namespace = models.ForeignKey(Namespace, on_delete=models.PROTECT, related_name="datasets")
     name = models.CharField(max_length=500)
@@ -43,6 +45,8 @@ class DatasetVersion(AppendOnlyModel):
     writes where it read, makes no cycle. What another tool called the content is its foreign digest, kept beside
     ours; where nobody here has read the bytes, it is the only digest, and stands in both columns.
     """
+
+    redactable: ClassVar[tuple[str, ...]] = ("schema", "source")
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     dataset = models.ForeignKey(Dataset, on_delete=models.PROTECT, related_name="versions")
@@ -147,6 +151,9 @@ class NoCycle(Always):
 class Edge(AppendOnlyModel):
     """`from_node` went into `to_node`. Upstream is against the arrows."""
 
+    redactable: ClassVar[tuple[str, ...]] = ("context",)
+    redactable_within: ClassVar[str] = "to_node__namespace_id"
+
     class Role(models.TextChoices):
         INPUT = "input"
         OUTPUT = "output"
@@ -173,6 +180,8 @@ class Edge(AppendOnlyModel):
 
 class LineageEvent(AppendOnlyModel):
     """A raw OpenLineage event, as it arrived."""
+
+    redactable: ClassVar[tuple[str, ...]] = ("body",)
 
     id = models.BigAutoField(primary_key=True)
     namespace = models.ForeignKey(Namespace, on_delete=models.PROTECT, related_name="+")

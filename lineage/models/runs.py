@@ -33,6 +33,8 @@ PACKAGES = KeyTransform("packages", "environment")
 class Experiment(models.Model):
     """A heading under which runs are kept."""
 
+    redactable: ClassVar[tuple[str, ...]] = ("name", "tags")
+
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     namespace = models.ForeignKey(Namespace, on_delete=models.PROTECT, related_name="experiments")
     name = models.CharField(max_length=500)
@@ -56,6 +58,17 @@ class Experiment(models.Model):
 
 class Run(models.Model):
     """One execution. What it is made of is fixed at its start; how it ended is written once."""
+
+    redactable: ClassVar[tuple[str, ...]] = (
+        "name",
+        "entry_point",
+        "command",
+        "code",
+        "environment",
+        "config",
+        "capture",
+        "failure",
+    )
 
     class Status(models.TextChoices):
         RUNNING = "running"
@@ -127,6 +140,9 @@ class Run(models.Model):
 class RunParameter(AppendOnlyModel):
     """A parameter: written once."""
 
+    redactable: ClassVar[tuple[str, ...]] = ("key", "value")
+    redactable_within: ClassVar[str] = "run__namespace_id"
+
     run = models.ForeignKey(Run, on_delete=models.PROTECT, related_name="parameters")
     key = models.CharField(max_length=250)
     value = models.TextField()
@@ -174,6 +190,9 @@ class LatestMetric(models.Model):
 class RunTag(models.Model):
     """A tag: overwritten freely."""
 
+    redactable: ClassVar[tuple[str, ...]] = ("key", "value")
+    redactable_within: ClassVar[str] = "run__namespace_id"
+
     run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="run_tags")
     key = models.CharField(max_length=250)
     value = models.TextField(blank=True, default="")
@@ -184,6 +203,8 @@ class RunTag(models.Model):
 
 class LoggedModel(models.Model):
     """A model that a run wrote, before anybody registers it. A version then points to the same manifest."""
+
+    redactable: ClassVar[tuple[str, ...]] = ("name", "model_type", "parameters", "tags")
 
     class Status(models.TextChoices):
         PENDING = "pending"

@@ -20,6 +20,8 @@ class Supply(AppendOnlyModel):
     The supplier's report is an attachment of the version.
     """
 
+    redactable: ClassVar[tuple[str, ...]] = ("supplier", "origin", "contract")
+
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     version = models.OneToOneField(ModelVersion, on_delete=models.PROTECT, related_name="supply")
     supplier = models.CharField(max_length=200)

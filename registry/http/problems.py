@@ -39,7 +39,12 @@ CONSTRAINTS: dict[str, tuple[str, str]] = {
     "own_quarantine": ("own-quarantine", "Who put a version under quarantine does not lift it."),
     "not_a_lifter": ("forbidden", "A quarantine is lifted by an active person who holds the right to."),
     "policy_not_frozen": ("policy-not-frozen", "A promotion carries all that its published policy asks for."),
-    "not_a_decider": ("forbidden", "A promotion is decided by an active person who holds the right to."),
+    "not_a_decider": ("forbidden", "This is decided by an active person who holds the right to."),
+    "own_redaction": ("own-redaction", "Who asked for a redaction cannot decide on it."),
+    "redaction_not_approved": (
+        "redaction-not-approved",
+        "Nothing is redacted but what somebody else approved, once.",
+    ),
     "alias_of_its_model": ("alias-of-another-model", "An alias points at a version of its own model."),
     "untrue_stage_change": ("illegal-move", "History is written of moves that happened."),
     "own_request": ("own-request", "Who asked for a promotion or made the version cannot decide on it."),

@@ -24,6 +24,7 @@ from registry.models.people import (
     ServiceToken,
     User,
 )
+from registry.models.redactions import Redaction, RedactionPlace
 from registry.models.stages import EDGES, Stage
 
 __all__ = [
@@ -48,6 +49,8 @@ __all__ = [
     "NamespaceUserPermission",
     "OutboxItem",
     "Principal",
+    "Redaction",
+    "RedactionPlace",
     "RegisteredModel",
     "RegisteredModelGroupPermission",
     "RegisteredModelUserPermission",

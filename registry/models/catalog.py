@@ -21,6 +21,17 @@ from registry.models.visibility import scoped_by
 class RegisteredModel(models.Model):
     """A name under which versions are kept, and what a person answers for."""
 
+    redactable: ClassVar[tuple[str, ...]] = (
+        "task",
+        "description",
+        "card",
+        "tags",
+        "intended_use",
+        "excluded_use",
+        "regulatory_class",
+        "supplier",
+    )
+
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     namespace = models.ForeignKey(Namespace, on_delete=models.PROTECT, related_name="models")
     name = models.CharField(max_length=100, validators=[name_is_valid])
@@ -75,6 +86,15 @@ class RegisteredModelUserPermission(UserObjectPermissionBase):
 
 class ModelVersion(Leased, SealedModel, Staged):
     """One version of a model. From `ready` on, what it is and where it came from cannot change."""
+
+    redactable: ClassVar[tuple[str, ...]] = (
+        "status_message",
+        "schema",
+        "parameters",
+        "description",
+        "tags",
+        "completeness",
+    )
 
     class Status(models.TextChoices):
         PENDING = "pending"
@@ -171,6 +191,8 @@ class ModelVersion(Leased, SealedModel, Staged):
 
 class StageChange(AppendOnlyModel):
     """Every move of a version between stages. `promotion_id` is that of lifecycle.Promotion, when one made it."""
+
+    redactable: ClassVar[tuple[str, ...]] = ("reason",)
 
     version = models.ForeignKey(ModelVersion, on_delete=models.PROTECT, related_name="stage_changes")
     from_stage = models.CharField(max_length=11, choices=Stage.choices)

@@ -49,6 +49,8 @@ class ScanReport(AppendOnlyModel):
 class Attachment(AppendOnlyModel):
     """A document kept with a version, in the attachments bucket under its digest: a signature, a report."""
 
+    redactable: ClassVar[tuple[str, ...]] = ("name",)
+
     class Kind(models.TextChoices):
         SIGNATURE = "signature"
         SUPPLIER_REPORT = "supplier_report"
@@ -102,6 +104,9 @@ class SigningKey(models.Model):
 
 class SignatureCheck(AppendOnlyModel):
     """What came of verifying a signature against a version's sealed manifest, and with which key."""
+
+    redactable: ClassVar[tuple[str, ...]] = ("sentence",)
+    redactable_within: ClassVar[str] = "attachment__version__model__namespace_id"
 
     class Verdict(models.TextChoices):
         VALID = "valid"

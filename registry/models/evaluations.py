@@ -17,6 +17,8 @@ from registry.models.visibility import scoped_by
 class Evaluation(AppendOnlyModel):
     """One evaluation of a version on a dataset, named by digest: there is no foreign key upwards to lineage."""
 
+    redactable: ClassVar[tuple[str, ...]] = ("dataset", "split", "slice", "evaluator")
+
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     version = models.ForeignKey(ModelVersion, on_delete=models.PROTECT, related_name="evaluations")
     dataset = models.CharField(max_length=500)

@@ -18,6 +18,8 @@ from registry.models.visibility import scoped_by
 class Event(AppendOnlyModel):
     """One change: what, to whom, by whom, when, why, before and after. Written in the change's transaction."""
 
+    redactable: ClassVar[tuple[str, ...]] = ("subject_label", "reason", "before", "after")
+
     id = models.BigAutoField(primary_key=True)
     type = models.CharField(max_length=60)
     namespace = models.ForeignKey(Namespace, null=True, on_delete=models.PROTECT, related_name="events")
@@ -45,6 +47,9 @@ class Event(AppendOnlyModel):
 
 class OutboxItem(models.Model):
     """What still has to be done for an event. Deleted in the transaction that does it."""
+
+    redactable: ClassVar[tuple[str, ...]] = ("last_error",)
+    redactable_within: ClassVar[str] = "event__namespace_id"
 
     event = models.OneToOneField(Event, on_delete=models.CASCADE, primary_key=True)
     attempts = models.PositiveIntegerField(default=0)
@@ -109,6 +114,8 @@ class Delivery(Leased):
 
 class DeliveryAttempt(AppendOnlyModel):
     """One try: what was answered, how long it took."""
+
+    redactable: ClassVar[tuple[str, ...]] = ("answer", "error")
 
     delivery = models.ForeignKey(Delivery, on_delete=models.PROTECT, related_name="attempts")
     at = models.DateTimeField()

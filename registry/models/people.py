@@ -42,6 +42,9 @@ class User(AbstractUser):
 class Namespace(models.Model):
     """A team's room: names are unique within it, rights are granted on it, nothing is seen from outside."""
 
+    redactable: ClassVar[tuple[str, ...]] = ("description",)
+    redactable_within: ClassVar[str] = "pk"
+
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     name = models.CharField(max_length=100, unique=True, validators=[name_is_valid])
     description = models.TextField(blank=True, default="")
@@ -115,6 +118,9 @@ class ServiceToken(models.Model):
 
 class IdempotencyKey(models.Model):
     """What an unsafe call answered: the same key with the same request gets the same answer."""
+
+    redactable: ClassVar[tuple[str, ...]] = ("body",)
+    redactable_within: ClassVar[str] = "user__groups__rolegroup__namespace_id"
 
     user = models.ForeignKey(User, on_delete=models.CASCADE)
     key = models.CharField(max_length=255)

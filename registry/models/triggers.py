@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from typing import Any
 
 import pgtrigger
+from django.apps import apps
 from django.db import models
 from pgtrigger import compiler
 
@@ -47,15 +48,33 @@ def refuse(constraint: str, message: str, *values: str) -> str:
     )
 
 
+def redactable_in(model: models.Model, columns: Iterable[str] | None = None) -> list[str]:
+    """The columns of `model`, or of those named, whose text two people together may take out."""
+    # Migrations hand us a copy of the model that has its fields only.
+    declared = getattr(apps.get_model(model._meta.label), "redactable", ())
+    return [column for column in declared if columns is None or column in columns]
+
+
+def is_redaction(columns: list[str]) -> str:
+    """SQL that holds when this very UPDATE is that of `registry_redact`, in one of `columns` and nothing else."""
+    listed = ", ".join(f"'{column}'" for column in columns)
+    return f"registry_is_redaction(TG_RELID, ARRAY[{listed}], to_jsonb(OLD), to_jsonb(NEW))"
+
+
 class AppendOnly(Always):
-    """No row is ever changed or deleted."""
+    """No row is ever changed or deleted; what a model calls `redactable` can be taken out by a redaction."""
 
     name = "append_only"
     when = pgtrigger.Before
     operation = pgtrigger.Update | pgtrigger.Delete
 
     def get_func(self, model: models.Model) -> str:
-        return refuse("append_only", f"{model._meta.db_table} is append-only")
+        refusal = refuse("append_only", f"{model._meta.db_table} is append-only")
+        if not (columns := redactable_in(model)):
+            return refusal
+        return (
+            f"IF TG_OP = 'UPDATE' THEN IF {is_redaction(columns)} THEN RETURN NEW; END IF; END IF; {refusal}"
+        )
 
 
 class NeverDeleted(Always):
@@ -70,7 +89,8 @@ class NeverDeleted(Always):
 
 
 class Fixed(Always):
-    """These columns never change once the condition on the old row holds (by default: at once)."""
+    """These columns never change once the condition on the old row holds (by default: at once). What a model
+    calls `redactable` among them can be taken out by a redaction."""
 
     name = "fixed"
     when = pgtrigger.Before
@@ -88,8 +108,11 @@ class Fixed(Always):
         refusal = refuse(
             self.constraint, f"{model._meta.db_table} % is sealed", f"OLD.{model._meta.pk.column}"
         )
+        columns = redactable_in(model, self.columns)
+        but = f" AND NOT {is_redaction(columns)}" if columns else ""
         return (
-            f"IF ({self.once}) AND ROW({old}) IS DISTINCT FROM ROW({new}) THEN {refusal} END IF; RETURN NEW;"
+            f"IF ({self.once}) AND ROW({old}) IS DISTINCT FROM ROW({new}){but} "
+            f"THEN {refusal} END IF; RETURN NEW;"
         )
 
 

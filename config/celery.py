@@ -72,6 +72,7 @@ app.conf.update(
         "scan again": {"task": "registry.rescan_versions", "schedule": 3600.0},
         "scrub": {"task": "registry.scrub_blobs", "schedule": 3600.0},
         "collect garbage": {"task": "registry.collect_garbage", "schedule": 3600.0},
+        "remove redacted documents": {"task": "registry.remove_redacted_files", "schedule": 3600.0},
         "reap abandoned uploads": {"task": "registry.reap_uploads", "schedule": 3600.0},
     },
     beat_schedule_filename=os.environ.get("ASSAY_BEAT_FILE", "/tmp/assay-beat"),  # noqa: S108 - up sets it

@@ -66,6 +66,11 @@ RULES: dict[tuple[str, str], Rule] = {
     ("search", "GET"): SignedInOnly("finds only what the caller may see"),
     ("compare", "GET"): SignedInOnly("compares only what the caller may see"),
     ("events", "GET"): Holds(P.JOURNAL_READ),
+    ("redactions", "GET"): Holds(P.NAMESPACE_READ),
+    ("redactions", "POST"): Holds(P.REDACTION_ASK),
+    ("redactions-find", "POST"): Holds(P.REDACTION_ASK),
+    ("redaction", "GET"): Holds(P.NAMESPACE_READ),
+    ("redaction-decide", "POST"): Holds(P.REDACTION_DECIDE),
     ("webhooks", "GET"): Holds(P.WEBHOOK_EDIT),
     ("webhooks", "POST"): Holds(P.WEBHOOK_EDIT),
     ("webhook", "GET"): Holds(P.WEBHOOK_EDIT),
@@ -184,6 +189,10 @@ ADMIN_RULES: dict[str, AdminRule] = {
     "registry.SigningKey": AdminRule(
         "whose signatures a namespace believes; a key is revoked for good and stays on record",
         {"new_key": Holds(P.KEY_EDIT), "revoke": Holds(P.KEY_EDIT)},
+    ),
+    "registry.Redaction": AdminRule(
+        "asked for over REST or the command line, where the text is not kept; decided by somebody else, for good",
+        {"approve": Holds(P.REDACTION_DECIDE), "reject": Holds(P.REDACTION_DECIDE)},
     ),
     "registry.Delivery": AdminRule(
         "what was told to whom is history; it can be told again", {"redeliver": Holds(P.WEBHOOK_EDIT)}

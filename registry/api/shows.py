@@ -7,10 +7,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 from django.conf import settings
-from django.db.models import Count, Min, OuterRef, Prefetch, Q, Subquery
-from django.db.models.functions import JSONObject
+from django.db.models import CharField, Count, Exists, Min, OuterRef, Prefetch, Q, Subquery
+from django.db.models.functions import Cast, JSONObject
 from django.utils.dateparse import parse_datetime
 
+from registry.artifacts.attachments import redacted_places
 from registry.models import (
     Alias,
     AliasMove,
@@ -49,6 +50,7 @@ EVALUATION_ROWS = Evaluation.objects.select_related("by").prefetch_related("metr
 ATTACHMENT_ROWS = (
     Attachment.objects.select_related("by")
     .prefetch_related(Prefetch("checks", SignatureCheck.objects.select_related("key").order_by("pk")))
+    .annotate(redacted=Exists(redacted_places().filter(row_id=Cast(OuterRef("pk"), CharField()))))
     .order_by("at", "pk")
 )
 # The first that one of a version's signatures is in, is what the version is.
@@ -153,6 +155,7 @@ def attachment_json(attachment: Attachment) -> dict[str, Any]:
         "by": attachment.by.get_username(),
         "at": time_json(attachment.at),
         "signature": signature_json(attachment),
+        "redacted": getattr(attachment, "redacted", False),
     }
 
 

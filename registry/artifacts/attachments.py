@@ -5,13 +5,15 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 
+from django.db.models import QuerySet
+
 from registry.artifacts import storage
 from registry.artifacts.paths import PathRefused, check_path
 from registry.artifacts.storage import MIB
 from registry.artifacts.streaming import BLOCK, Readable
 from registry.artifacts.uploads import BytesRefused
 from registry.errors import DomainError, InvalidInput
-from registry.models import Attachment
+from registry.models import Attachment, Redaction, RedactionPlace
 
 LARGEST = 16 * MIB
 LARGEST_SIGNATURE = 4 * MIB
@@ -29,6 +31,13 @@ class AttachmentDamaged(DomainError):
     """The stored bytes are gone, or are not what was attached: they are not handed out."""
 
     code = "attachment-damaged"
+
+
+class AttachmentRedacted(DomainError):
+    """The document was taken out by two people; its digest and its place stay."""
+
+    code = "attachment-redacted"
+    status = 410
 
 
 @dataclass(frozen=True)
@@ -84,7 +93,11 @@ def keep(content: bytes) -> Kept:
 
 
 def content_of(attachment: Attachment) -> bytes:
-    """The bytes, compared with their digest. Raises AttachmentDamaged, StoreUnavailable."""
+    """The bytes, compared with their digest. Raises AttachmentRedacted, AttachmentDamaged, StoreUnavailable."""
+    if redacted(attachment):
+        raise AttachmentRedacted(
+            f"The content of {attachment.name} was redacted; the journal says by whom and why."
+        )
     try:
         body, found = storage.attachments().get(storage.attachment_key(attachment.sha256))
     except storage.ObjectMissing:
@@ -94,3 +107,34 @@ def content_of(attachment: Attachment) -> bytes:
     if hashlib.sha256(content).hexdigest() != attachment.sha256:
         raise AttachmentDamaged(f"The stored bytes of {attachment.name} are not those that were attached.")
     return content
+
+
+def redacted_places() -> QuerySet[RedactionPlace]:
+    """The documents that were taken out: their row's id is `row_id`."""
+    return RedactionPlace.objects.filter(
+        kind="attachment", part=RedactionPlace.Part.FILE, redaction__state=Redaction.State.APPLIED
+    )
+
+
+def redacted(attachment: Attachment) -> bool:
+    """Whether the document was taken out."""
+    return redacted_places().filter(row_id=str(attachment.pk)).exists()
+
+
+def remove_redacted() -> int:
+    """Delete the objects of redacted documents that no other attachment names; how many were there.
+
+    What was deleted before, and put there again by somebody who sent the same, is deleted again.
+    """
+    rows = set(redacted_places().values_list("row_id", flat=True))
+    digests = set(Attachment.objects.filter(pk__in=rows).values_list("sha256", flat=True))
+    needed = set(
+        Attachment.objects.filter(sha256__in=digests).exclude(pk__in=rows).values_list("sha256", flat=True)
+    )
+    removed = 0
+    for sha256 in sorted(digests - needed):
+        key = storage.attachment_key(sha256)
+        if storage.attachments().head(key) is not None:
+            storage.attachments().delete(key)
+            removed += 1
+    return removed

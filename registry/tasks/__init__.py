@@ -13,6 +13,7 @@ from registry.tasks.artifacts import (
     verify_version,
 )
 from registry.tasks.outbox import deliver, drain_outbox, sweep_deliveries
+from registry.tasks.redactions import remove_redacted_files
 from registry.tasks.signatures import sweep_signatures, verify_signatures
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "publish_version",
     "reap_upload",
     "reap_uploads",
+    "remove_redacted_files",
     "rescan_versions",
     "scan_version",
     "scrub_blobs",

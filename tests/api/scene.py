@@ -16,6 +16,7 @@ from registry.actions.aliases import move_alias
 from registry.actions.attachments import add_attachment
 from registry.actions.keys import add_signing_key
 from registry.actions.people import issue_token
+from registry.actions.redactions import Named, ask_redaction
 from registry.actions.uploads import create_upload
 from registry.actions.webhooks import create_webhook
 from registry.artifacts.manifests import Entry
@@ -26,6 +27,7 @@ from registry.models import (
     Delivery,
     Event,
     ModelVersion,
+    Redaction,
     ServiceToken,
     SigningKey,
     Upload,
@@ -53,6 +55,7 @@ class Scene:
     token: ServiceToken
     key: SigningKey
     attachment: Attachment
+    redaction: Redaction
 
     def ids(self) -> dict[str, Any]:
         """The row that a route with `<uuid:id>` is tried on; each such route must be here."""
@@ -61,6 +64,8 @@ class Scene:
             "account-token-revoke": self.token,
             "key": self.key,
             "attachment-content": self.attachment,
+            "redaction": self.redaction,
+            "redaction-decide": self.redaction,
             "webhook": self.webhook,
             "webhook-deliveries": self.webhook,
             "delivery-redeliver": self.delivery,
@@ -117,13 +122,14 @@ def scene(cast: Cast) -> Scene:
         by=cast.principal("ben"),
     )
     token, _ = issue_token(user=cast.user("ben"), name="ben's", by=SYSTEM)
+    run = Run.objects.filter(namespace=cast.namespace).first() or pytest.fail("the factory made no run")
     return Scene(
         cast=cast,
         production=production,
         asking=asking,
         webhook=webhook,
         delivery=Delivery.objects.get(webhook=webhook, event=event),
-        run=Run.objects.filter(namespace=cast.namespace).first() or pytest.fail("the factory made no run"),
+        run=run,
         upload=upload,
         token=token,
         key=add_signing_key(
@@ -136,5 +142,11 @@ def scene(cast: Cast) -> Scene:
             body=io.BytesIO(b"fine"),
             length=4,
             by=cast.principal("ben"),
+        ),
+        redaction=ask_redaction(
+            namespace=cast.namespace,
+            reason="a path of somebody's home",
+            places=[Named("run", str(run.pk), "entry_point")],
+            by=cast.principal("cora"),
         ),
     )

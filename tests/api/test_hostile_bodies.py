@@ -113,6 +113,13 @@ USUAL: dict[str, dict[str, Any]] = {
     },
     "namespaces": {"name": "x", "description": ""},
     "namespace": {"description": "", "clean_downloads_only": True},
+    "redactions": {
+        "reason": "x",
+        "places": [{"kind": "run", "id": "x", "field": "command", "path": ["a", 0]}],
+        "find": None,
+    },
+    "redactions-find": {"find": "nowhere"},
+    "redaction-decide": {"verdict": "reject", "reason": "x"},
     "retention": {"after_days": 90, "keep_former": 2, "enabled": True},
 }
 

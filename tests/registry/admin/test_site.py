@@ -17,6 +17,7 @@ from lifecycle.actions.promotions import move_version
 from lifecycle.models import LegalHold, Quarantine, RetentionPolicy, TierMove
 from registry.actions.keys import add_signing_key
 from registry.actions.people import create_user, issue_token
+from registry.actions.redactions import Named, ask_redaction
 from registry.admin.scoped import EstimatingPaginator, ScopedAdmin
 from registry.http.access import Holds, SignedInOnly, admin_rules
 from registry.models import (
@@ -61,7 +62,13 @@ def scene(db: None) -> Scene:
     RetentionPolicy.objects.create(namespace=made.namespace)
     blob = Artifact.objects.filter(manifest=version.manifest)[0].blob
     TierMove.objects.create(blob=blob, version=version, to_tier="cold")
-    LegalHold.objects.create(version=version, reason="a dispute", placed_by=ada)
+    hold = LegalHold.objects.create(version=version, reason="a dispute", placed_by=ada)
+    ask_redaction(
+        namespace=made.namespace,
+        reason="a name",
+        places=[Named("legalhold", str(hold.pk), "reason")],
+        by=Principal(user=ada),
+    )
     Quarantine.objects.create(version=version, reason="bad labels", by=ada, at=timezone.now())
     issue_token(user=made.people["cora"], name="laptop", namespace=made.namespace, by=SYSTEM)
     return made

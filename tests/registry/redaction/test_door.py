@@ -1,0 +1,295 @@
+"""Raw SQL as the runtime role: nothing opens the door but a redaction that two people agreed on, once, for what it
+names."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import psycopg
+import pytest
+from django.apps import apps
+from django.db import IntegrityError, ProgrammingError, connection, models, transaction
+
+from lineage.models import Run
+from registry.actions.redactions import ask_redaction, decide_redaction
+from registry.http.problems import constraint_name
+from registry.models import Redaction
+from registry.models.immutability import immutable_tables
+from registry.models.redactions import redactable_models, way_to_namespace
+from tests.cast import Cast, make_cast
+from tests.factories import ready_version
+from tests.lineage.scenes import a_run
+
+CANARY = "hunter2-door"
+
+
+@contextmanager
+def refused(*constraints: str) -> Iterator[None]:
+    """The database refuses it, under one of these names; without names, for want of a privilege."""
+    with pytest.raises((IntegrityError, ProgrammingError)) as error, transaction.atomic():
+        yield
+    if constraints:
+        assert isinstance(error.value, IntegrityError), error.value
+        assert constraint_name(error.value) in constraints, error.value
+    else:
+        assert isinstance(error.value, ProgrammingError), error.value
+
+
+def execute(sql: str, *arguments: Any) -> int:
+    with connection.cursor() as cursor:
+        cursor.execute(sql, arguments)
+        return int(cursor.rowcount)
+
+
+@pytest.fixture
+def run(cast: Cast) -> Run:
+    return a_run(cast, command=["python", CANARY])
+
+
+@pytest.fixture
+def asked(cast: Cast, run: Run) -> Redaction:
+    return ask_redaction(namespace=cast.namespace, reason="a secret", text=CANARY, by=cast.principal("ada"))
+
+
+def decide(asked: Redaction, who: Any, state: str = "approved") -> int:
+    return execute(
+        "UPDATE registry_redaction SET state = %s, decided_by_id = %s, decided_at = now() WHERE id = %s",
+        state, who, asked.pk,
+    )  # fmt: skip
+
+
+@pytest.mark.django_db
+def test_without_an_approval_nothing_is_applied(cast: Cast, asked: Redaction, run: Run) -> None:
+    with refused("redaction_not_approved"):
+        execute("SELECT registry_redact(%s)", asked.pk)
+    for said in (
+        "UPDATE registry_redaction SET state = 'applied', decided_by_id = asked_by_id, decided_at = now()",
+        "UPDATE registry_redaction SET applied_xid = pg_current_xact_id()::text::bigint",
+        "UPDATE registry_redaction SET outcome = '{}'",
+    ):
+        with refused("redaction_not_approved", "legal_edges"):
+            assert execute(f"{said} WHERE id = %s", asked.pk) > 0
+    assert Run.objects.get(pk=run.pk).command == ["python", CANARY]
+
+
+@pytest.mark.django_db
+def test_nobody_approves_alone(cast: Cast, asked: Redaction) -> None:
+    with refused("own_redaction"):
+        decide(asked, cast.user("ada").pk)
+    with refused("own_redaction"):  # ada answers for it
+        decide(asked, cast.user("ci").pk)
+    for who in ("eve", "otto", "mallory"):
+        with refused("not_a_decider"):
+            decide(asked, cast.user(who).pk)
+    with refused("redaction_decided_by_somebody", "own_redaction"):
+        execute("UPDATE registry_redaction SET state = 'approved' WHERE id = %s", asked.pk)
+    with refused("legal_edges"):
+        execute(
+            "INSERT INTO registry_redaction (id, namespace_id, state, reason, fields, salt, asked_by_id, asked_at,"
+            " decided_by_id, decided_at, decision_reason) SELECT gen_random_uuid(), namespace_id, 'approved', 'x',"
+            " '{}', salt, asked_by_id, now(), %s, now(), '' FROM registry_redaction WHERE id = %s",
+            cast.user("cora").pk, asked.pk,
+        )  # fmt: skip
+
+
+@pytest.mark.django_db
+def test_what_was_asked_stays_as_it_was_shown(cast: Cast, asked: Redaction, run: Run) -> None:
+    for said in (
+        "UPDATE registry_redaction SET reason = 'other' WHERE id = %s",
+        "UPDATE registry_redaction SET salt = 'other' WHERE id = %s",
+        "UPDATE registry_redaction SET asked_at = now() WHERE id = %s",
+    ):
+        with refused("sealed"):
+            execute(said, asked.pk)
+    with refused("never_deleted"):
+        execute("DELETE FROM registry_redaction WHERE id = %s", asked.pk)
+    with refused():
+        execute("UPDATE registry_redactionplace SET row_id = row_id WHERE redaction_id = %s", asked.pk)
+
+
+@pytest.mark.django_db
+def test_the_runtime_role_gets_through_no_door_even_with_an_approval(
+    cast: Cast, asked: Redaction, run: Run
+) -> None:
+    assert decide(asked, cast.user("cora").pk) == 1
+    sealed = 'UPDATE lineage_run SET command = \'["python", "x"]\' WHERE id = %s'
+    with refused("sealed"):
+        execute(sealed, run.pk)
+    execute("SELECT registry_redact(%s)", asked.pk)
+    # In the very transaction in which it was applied, to the row and the column that it names.
+    with refused("sealed"):
+        execute(sealed, run.pk)
+    with refused():
+        execute("UPDATE registry_event SET reason = 'x' WHERE namespace_id = %s", cast.namespace.pk)
+    with refused("redaction_not_approved"):  # used
+        execute("SELECT registry_redact(%s)", asked.pk)
+
+
+@pytest.mark.django_db
+def test_a_setting_does_not_open_it(cast: Cast, asked: Redaction, run: Run) -> None:
+    decide(asked, cast.user("cora").pk)
+    execute("SELECT set_config('pgtrigger.ignore', '{lineage_run:fixed}', true)")
+    with refused("sealed"):
+        execute("UPDATE lineage_run SET command = '[]' WHERE id = %s", run.pk)
+    for said in ("SET ROLE assay_owner", "SET session_replication_role = replica"):
+        with pytest.raises(Exception, match=r"permission denied|does not exist"), transaction.atomic():
+            execute(said)
+
+
+@pytest.fixture
+def committed(db: None) -> Callable[[], tuple[Cast, Redaction, Run]]:
+    def make() -> tuple[Cast, Redaction, Run]:
+        cast = make_cast()
+        run = a_run(cast, command=["python", CANARY])
+        row = ask_redaction(
+            namespace=cast.namespace, reason="a secret", text=CANARY, by=cast.principal("ada")
+        )
+        return cast, row, run
+
+    return make
+
+
+@pytest.mark.django_db(transaction=True)
+def test_places_are_not_added_to_what_somebody_was_shown(
+    committed: Callable[[], tuple[Cast, Redaction, Run]], app_db: psycopg.Connection[Any]
+) -> None:
+    cast, asked, _run = committed()
+    add = (
+        "INSERT INTO registry_redactionplace (redaction_id, kind, table_name, row_id, column_name, path, part, digest)"
+        " SELECT redaction_id, 'policy', 'lifecycle_policy', row_id, 'gates', '[]', 'value', digest"
+        " FROM registry_redactionplace WHERE redaction_id = %s LIMIT 1"
+    )
+    with pytest.raises(psycopg.errors.CheckViolation, match="when a redaction is asked for"):
+        app_db.execute(add, [asked.pk])
+    decide_redaction(redaction=asked, verdict="approve", by=cast.principal("cora"))
+    with pytest.raises(psycopg.errors.CheckViolation, match="when a redaction is asked for"):
+        app_db.execute(add, [asked.pk])
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_owner_by_hand_needs_the_approval_too(
+    committed: Callable[[], tuple[Cast, Redaction, Run]], owner_db: psycopg.Connection[Any]
+) -> None:
+    cast, asked, run = committed()
+    sealed = "UPDATE lineage_run SET command = '[]' WHERE id = %s"
+    with pytest.raises(psycopg.errors.CheckViolation, match="is sealed"):
+        owner_db.execute(sealed, [run.pk])
+    decide_redaction(redaction=asked, verdict="approve", by=cast.principal("cora"))
+    with pytest.raises(psycopg.errors.CheckViolation, match="is sealed"):  # that transaction is over
+        owner_db.execute(sealed, [run.pk])
+    assert Run.objects.get(pk=run.pk).command[0] == "python"
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("table", "column", "constraint"),
+    [
+        ("registry_manifest", "digest", "sealed"),
+        ("lineage_datasetversion", "digest", "append_only"),
+        ("lineage_node", "kind", "redaction_not_approved"),
+        ("django_migrations", "name", "redaction_not_approved"),
+    ],
+)
+def test_columns_that_no_model_calls_redactable_stay_shut(
+    cast: Cast, run: Run, table: str, column: str, constraint: str
+) -> None:
+    """Even where a forged request names them and two people are made to agree."""
+    ready_version(cast)
+    row = Redaction.objects.create(
+        namespace=cast.namespace, reason="forged", salt="s", asked_by=cast.user("ada")
+    )
+    named = execute(
+        "INSERT INTO registry_redactionplace (redaction_id, kind, table_name, row_id, column_name, path, part, digest)"
+        f" SELECT %s, 'x', '{table}', id::text, '{column}', '[]', 'value',"
+        f" encode(sha256(convert_to('s' || {column}, 'UTF8')), 'hex') FROM {table}"
+        f" WHERE {column} IS NOT NULL LIMIT 1",
+        row.pk,
+    )
+    assert named == 1
+    decide(row, cast.user("cora").pk)
+    before = dump(table)
+    with refused(constraint):
+        execute("SELECT registry_redact(%s)", row.pk)
+    assert dump(table) == before
+
+
+def dump(table: str) -> list[Any]:
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT to_jsonb(t)::text FROM {table} t ORDER BY 1")
+        return list(cursor.fetchall())
+
+
+# What holds no text of anybody's, or what digests, names and rules are made of: it stays, and its module says what
+# can be done instead. A new column of text goes here, or is called `redactable` by its model.
+KEPT = {
+    "lifecycle.checkreport": {"name"},
+    "lifecycle.gateresult": {"key", "gate", "verdict"},
+    "lifecycle.approval": {"verdict", "binding"},
+    "lifecycle.policy": {"target", "state", "gates", "approvals"},
+    "lifecycle.promotion": {"target", "kind", "state", "policy_snapshot", "binding"},
+    "lifecycle.tiermove": {"to_tier", "state", "error"},
+    "lineage.datasetversion": {"digest"},
+    "lineage.edge": {"role"},
+    "lineage.experiment": {"lifecycle"},
+    "lineage.latestmetric": {"key"},
+    "lineage.lineageevent": {"digest"},
+    "lineage.loggedmodel": {"status", "lifecycle"},
+    "lineage.node": {"kind"},
+    "lineage.run": {"status", "lifecycle"},
+    "lineage.runmetric": {"key"},
+    "lineage.supply": {"digest"},
+    "registry.alias": {"name"},
+    "registry.aliasmove": {"name"},
+    "registry.artifact": {"path"},
+    "registry.attachment": {"kind", "sha256"},
+    "registry.blob": {"sha256", "tier", "state", "quarantine_reason"},
+    "registry.delivery": {"state"},
+    "registry.evaluation": {"dataset_digest"},
+    "registry.evaluationmetric": {"name"},
+    "registry.event": {"type", "subject_kind", "subject_id", "actor_label", "token_prefix"},
+    "registry.idempotencykey": {"key", "request_hash"},
+    "registry.manifest": {"state", "digest", "oms_digest"},
+    "registry.modelversion": {"status", "format", "safety", "scanned_with", "stage"},
+    "registry.namespace": {"name"},
+    "registry.redaction": {"state", "fields", "salt", "outcome"},
+    "registry.redactionplace": {"kind", "table_name", "row_id", "column_name", "path", "part", "digest"},
+    "registry.registeredmodel": {"name", "risk_tier"},
+    "registry.rolegroup": {"role"},
+    "registry.scanreport": {"scanner", "format", "verdict", "findings"},
+    "registry.servicetoken": {"name", "prefix", "digest", "scopes"},
+    "registry.signaturecheck": {"verdict"},
+    "registry.signingkey": {"name", "pem", "fingerprint"},
+    "registry.stagechange": {"from_stage", "to_stage", "move"},
+    "registry.upload": {"state", "announced"},
+    "registry.uploadfile": {"path", "sha256", "status", "staging_key", "s3_upload_id", "part_digests"},
+    "registry.user": {"password", "username", "first_name", "last_name", "email"},
+    "registry.webhook": {"name", "url", "events", "secret", "disabled_reason"},
+}
+
+
+def test_every_column_of_text_can_be_redacted_or_is_kept_for_a_reason() -> None:
+    told: dict[str, set[str]] = {}
+    for model in apps.get_models():
+        if model._meta.app_label not in {"registry", "lineage", "lifecycle"} or model._meta.proxy:
+            continue
+        texts = {
+            field.name
+            for field in model._meta.concrete_fields
+            if isinstance(field, models.CharField | models.TextField | models.JSONField)
+            or field.get_internal_type() == "ArrayField"
+        }
+        if left := texts - set(getattr(model, "redactable", ())):
+            told[model._meta.label_lower] = left
+    assert told == KEPT
+
+
+def test_the_door_of_each_immutable_table_is_in_its_trigger() -> None:
+    """A model that calls a column redactable has the trigger that says so, and its rows know their namespace."""
+    for model in redactable_models().values():
+        assert way_to_namespace(model)
+        if model._meta.db_table in immutable_tables():
+            compiled = " ".join(str(t.compile(model).install_sql) for t in model._meta.triggers)  # type: ignore[attr-defined]
+            for column in model.redactable:  # type: ignore[attr-defined]
+                assert f"'{column}'" in compiled, (model, column)

@@ -64,6 +64,7 @@ class Attachment(TypedDict):
     by: str
     at: str
     signature: Signature | None
+    redacted: NotRequired[bool]
 
 
 class SigningKey(TypedDict):

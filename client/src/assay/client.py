@@ -27,6 +27,7 @@ from assay.documents import LARGEST_ATTACHMENT, Documents, read_document, read_s
 from assay.errors import VersionFailed
 from assay.http import Connection, Parameters
 from assay.incidents import Incidents
+from assay.redactions import Redactions
 from assay.references import API, Reference, model_path, namespace_path, version_path
 from assay.transfer import download, upload
 from assay.transfer.cache import Cache
@@ -34,7 +35,7 @@ from assay.transfer.progress import Progress, Silence
 from assay.waiting import wait_while
 
 
-class Client(Documents, Incidents):
+class Client(Documents, Incidents, Redactions):
     """Speaks to the server at `url` as the holder of `token`.
 
     What is not given comes from ASSAY_URL and ASSAY_TOKEN, then from the file that `assay login` wrote.

@@ -16,6 +16,7 @@ STYLES = {
     "deprecated": "yellow", "ready": "green", "failed": "bold red", "verifying": "yellow",
     "pending": "yellow", "deleted": "dim", "pass": "green", "fail": "bold red", "error": "bold red",
     "waived": "cyan",
+    "asked": "yellow",
     "applied": "green", "awaiting_approval": "yellow", "evaluating": "yellow", "gates_failed": "bold red",
     "rejected": "bold red", "void": "red", "expired": "red", "withdrawn": "dim", "approve": "green",
     "reject": "bold red", "complete": "green", "incomplete": "yellow", "unknown": "yellow",

@@ -117,7 +117,7 @@ $$
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("registry", "0004_code_diff"),
+        ("registry", "0005_quarantine_permission"),
     ]
 
     operations = [

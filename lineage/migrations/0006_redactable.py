@@ -8,8 +8,8 @@ from django.db import migrations
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("lineage", "0003_supply"),
-        ("registry", "0005_redaction"),
+        ("lineage", "0005_foreign_digests"),
+        ("registry", "0006_redactions"),
     ]
 
     operations = [

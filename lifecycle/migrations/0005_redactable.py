@@ -8,8 +8,8 @@ from django.db import migrations
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("lifecycle", "0003_deletion"),
-        ("registry", "0005_redaction"),
+        ("lifecycle", "0004_quarantine"),
+        ("registry", "0006_redactions"),
     ]
 
     operations = [

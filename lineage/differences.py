@@ -9,6 +9,7 @@ from typing import Any
 
 from lineage.making import Input, Making
 from lineage.models import Run
+from registry.redaction.marks import alike_apart_from_marks
 
 SHORT = 60
 
@@ -44,7 +45,8 @@ class Difference:
 
 
 def differences_between(a: Making, b: Making) -> list[Difference]:
-    """Everything recorded that differs, in the order of KINDS. What only one side recorded is no difference."""
+    """Everything recorded that differs, in the order of KINDS. What only one side recorded is no difference, nor
+    is what stands against a mark, which may have been the same."""
     found = list(_bases(a, b))
     if a.inputs and b.inputs:
         found += _data(a, b)
@@ -56,7 +58,8 @@ def differences_between(a: Making, b: Making) -> list[Difference]:
     if not any(each.kind == "parameters" for each in found):
         found += _command(a, b)
     order = list(KINDS)
-    return sorted(found, key=lambda each: order.index(each.kind))
+    known = [each for each in found if not alike_apart_from_marks(each.a, each.b)]
+    return sorted(known, key=lambda each: order.index(each.kind))
 
 
 def _changed(

@@ -9,6 +9,7 @@ from uuid import UUID
 
 from lineage.models import DatasetVersion, Edge, LatestMetric, Run, RunParameter, Supply
 from registry.models import EvaluationMetric, ModelVersion, Principal
+from registry.redaction.marks import marks_in
 
 # (dataset digest, split, slice, metric): values under one key can be compared.
 MetricKey = tuple[str, str, str, str]
@@ -45,6 +46,13 @@ class Making:
     run_metrics: dict[str, float] = field(default_factory=dict)
     # The value, and the name of the dataset.
     evaluations: dict[MetricKey, tuple[float, str]] = field(default_factory=dict)
+
+    @property
+    def marks(self) -> frozenset[str]:
+        """The marks of what two people took out of what is recorded."""
+        run = self.run
+        told = [run.entry_point, run.command, run.code, run.environment, run.config] if run else []
+        return marks_in([*told, self.parameters])
 
     @property
     def label(self) -> str:

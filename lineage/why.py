@@ -126,6 +126,9 @@ def _reservations(a: Making, b: Making) -> list[str]:
             f"Registered without a run: {' and '.join(without)}; the data, code and environment "
             f"that made {'it' if len(without) == 1 else 'them'} are not recorded."
         )
+    for side, other in ((a, b), (b, a)):
+        if side.marks - other.marks:
+            told.append(f"Some of what is recorded of {side.label} was redacted, so more may differ.")
     for side in (a, b):
         if side.run is None:
             continue

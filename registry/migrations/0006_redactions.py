@@ -196,6 +196,7 @@ class Migration(migrations.Migration):
                     ("promotion.decide", "promotion.decide"),
                     ("version.roll_back", "version.roll_back"),
                     ("version.suspend", "version.suspend"),
+                    ("version.quarantine", "version.quarantine"),
                     ("version.deprecate", "version.deprecate"),
                     ("version.restore", "version.restore"),
                     ("version.delete", "version.delete"),

@@ -83,6 +83,10 @@ def _migrated() -> str:
 def _rights() -> str:
     if _rows("SELECT has_schema_privilege('public', 'CREATE')")[0][0]:
         raise Wrong("the runtime role may create tables", _GRANTS)
+    if _rows("SELECT has_database_privilege(current_database(), 'TEMPORARY')")[0][0]:
+        raise Wrong(
+            "the runtime role may create temporary tables, by which triggers can be deceived", _GRANTS
+        )
     immutable = immutable_tables()
     if found := _rows(_TOO_MUCH, immutable):
         listed = ", ".join(f"{privilege} on {table}" for table, privilege in found[:4])

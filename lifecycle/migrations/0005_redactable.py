@@ -121,4 +121,40 @@ class Migration(migrations.Migration):
                 ),
             ),
         ),
+        pgtrigger.migrations.RemoveTrigger(
+            model_name="quarantine",
+            name="append_only",
+        ),
+        pgtrigger.migrations.RemoveTrigger(
+            model_name="quarantinelift",
+            name="append_only",
+        ),
+        pgtrigger.migrations.AddTrigger(
+            model_name="quarantine",
+            trigger=pgtrigger.compiler.Trigger(
+                name="append_only",
+                sql=registry.models.triggers.AlwaysSql(
+                    func="IF TG_OP = 'UPDATE' THEN IF registry_is_redaction(TG_RELID, ARRAY['reason', 'found_by'], to_jsonb(OLD), to_jsonb(NEW)) THEN RETURN NEW; END IF; END IF; RAISE EXCEPTION 'lifecycle_quarantine is append-only' USING ERRCODE = '23514', CONSTRAINT = 'append_only', TABLE = TG_TABLE_NAME;",
+                    hash="5de3043fc565a65d3c7e7b1c90479f1ff15f2ea1",
+                    operation="UPDATE OR DELETE",
+                    pgid="pgtrigger_append_only_8444d",
+                    table="lifecycle_quarantine",
+                    when="BEFORE",
+                ),
+            ),
+        ),
+        pgtrigger.migrations.AddTrigger(
+            model_name="quarantinelift",
+            trigger=pgtrigger.compiler.Trigger(
+                name="append_only",
+                sql=registry.models.triggers.AlwaysSql(
+                    func="IF TG_OP = 'UPDATE' THEN IF registry_is_redaction(TG_RELID, ARRAY['reason'], to_jsonb(OLD), to_jsonb(NEW)) THEN RETURN NEW; END IF; END IF; RAISE EXCEPTION 'lifecycle_quarantinelift is append-only' USING ERRCODE = '23514', CONSTRAINT = 'append_only', TABLE = TG_TABLE_NAME;",
+                    hash="5f1ae595e4f65c32fd3b27d7a5d98eca0103162c",
+                    operation="UPDATE OR DELETE",
+                    pgid="pgtrigger_append_only_12a67",
+                    table="lifecycle_quarantinelift",
+                    when="BEFORE",
+                ),
+            ),
+        ),
     ]

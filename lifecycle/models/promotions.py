@@ -37,6 +37,9 @@ class Policy(models.Model):
         PUBLISHED = "published"
 
     sealable: ClassVar[bool] = True
+    stays: ClassVar[dict[str, str]] = {
+        "gates": "Promotions were decided by it: publish another revision without it."
+    }
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     namespace = models.ForeignKey(Namespace, on_delete=models.PROTECT, related_name="policies")
@@ -91,6 +94,7 @@ class Promotion(Leased):
     """A request to bring a version to a stage, with the policy as it was when it was asked."""
 
     redactable: ClassVar[tuple[str, ...]] = ("reason", "outcome")
+    stays: ClassVar[dict[str, str]] = {"policy_snapshot": "It is what the promotion was decided by."}
 
     class Kind(models.TextChoices):
         PROMOTE = "promote"
@@ -271,6 +275,7 @@ class CheckReport(AppendOnlyModel):
     """What a pipeline reports of a version: the evidence of the gate `external_check`."""
 
     redactable: ClassVar[tuple[str, ...]] = ("sentence", "url")
+    stays: ClassVar[dict[str, str]] = {"name": "Policies ask for a check by its name: report under another."}
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     version = models.ForeignKey(ModelVersion, on_delete=models.PROTECT, related_name="check_reports")

@@ -22,6 +22,8 @@ class Quarantine(AppendOnlyModel):
     whichever is second sees the first.
     """
 
+    redactable: ClassVar[tuple[str, ...]] = ("reason", "found_by")
+
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     version = models.ForeignKey(ModelVersion, on_delete=models.PROTECT, related_name="quarantines")
     reason = models.TextField()
@@ -45,6 +47,8 @@ class Quarantine(AppendOnlyModel):
 
 class QuarantineLift(AppendOnlyModel):
     """Somebody else found that the version may be used again, and why."""
+
+    redactable: ClassVar[tuple[str, ...]] = ("reason",)
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     quarantine = models.OneToOneField(Quarantine, on_delete=models.PROTECT, related_name="lift")

@@ -139,4 +139,22 @@ class Migration(migrations.Migration):
                 ),
             ),
         ),
+        pgtrigger.migrations.RemoveTrigger(
+            model_name="package",
+            name="append_only",
+        ),
+        pgtrigger.migrations.AddTrigger(
+            model_name="package",
+            trigger=pgtrigger.compiler.Trigger(
+                name="append_only",
+                sql=registry.models.triggers.AlwaysSql(
+                    func="IF TG_OP = 'UPDATE' THEN IF registry_is_redaction(TG_RELID, ARRAY['name', 'canonical', 'version'], to_jsonb(OLD), to_jsonb(NEW)) THEN RETURN NEW; END IF; END IF; RAISE EXCEPTION 'lineage_package is append-only' USING ERRCODE = '23514', CONSTRAINT = 'append_only', TABLE = TG_TABLE_NAME;",
+                    hash="4f6b590282268544a663274a2eaa1e5ff43f5ab9",
+                    operation="UPDATE OR DELETE",
+                    pgid="pgtrigger_append_only_554ac",
+                    table="lineage_package",
+                    when="BEFORE",
+                ),
+            ),
+        ),
     ]

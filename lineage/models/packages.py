@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar, Self
 
 import pgtrigger
 from django.db import models
+from django.db.models.expressions import RawSQL
 
 from registry.models.immutability import AppendOnlyModel
 from registry.models.triggers import Always, AppendOnly
@@ -20,6 +21,10 @@ class Package(AppendOnlyModel):
     with these few rows, and the runs are then found by equality.
     """
 
+    redactable: ClassVar[tuple[str, ...]] = ("name", "canonical", "version")
+    # A column that says what another says, in other letters: it holds what that one holds.
+    redactable_with: ClassVar[dict[str, str]] = {"canonical": "name"}
+
     id = models.BigAutoField(primary_key=True)
     name = models.CharField(max_length=LONGEST, help_text="as it was recorded")
     canonical = models.CharField(max_length=LONGEST, help_text="lower case, with single hyphens (PEP 503)")
@@ -30,6 +35,18 @@ class Package(AppendOnlyModel):
         constraints: ClassVar = [
             models.UniqueConstraint(fields=["canonical", "name", "version"], name="one_row_per_release")
         ]
+
+    @classmethod
+    def redactable_rows(cls, namespace_id: Any) -> models.QuerySet[Self]:
+        """The releases that runs of this namespace recorded and no others did: what others use is not this one's to
+        change, and goes with the last of them. For few rows at a time: each is looked for among all runs."""
+        alone = RawSQL(
+            "(SELECT bool_and(r.namespace_id = %s) FROM lineage_run r WHERE r.environment->'packages'"
+            " @> jsonb_build_object(lineage_package.name, lineage_package.version))",
+            [namespace_id],
+            output_field=models.BooleanField(),
+        )
+        return cls._base_manager.filter(alone)
 
 
 class NotesPackages(Always):

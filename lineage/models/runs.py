@@ -176,6 +176,9 @@ class RunMetric(AppendOnlyModel):
 class LatestMetric(models.Model):
     """The newest value of each metric of a run: a cache for search, made from RunMetric."""
 
+    redactable_within: ClassVar[str] = "run__namespace_id"
+    stays: ClassVar[dict[str, str]] = {"key": "Policies and comparisons go by the names of metrics."}
+
     run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="latest_metrics")
     key = models.CharField(max_length=250)
     value = models.FloatField()

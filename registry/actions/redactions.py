@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import secrets
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -59,10 +59,12 @@ class Named:
 
 @dataclass(frozen=True)
 class Found:
-    """Where a text stands: what a redaction would take out, and what would stay."""
+    """Where a text stands: what a redaction would take out, whether there is more than one takes, and what would
+    stay."""
 
     places: list[Place]
     stays: list[Stays]
+    more: bool = False
 
 
 def find_text(*, namespace: Namespace, text: str, by: Principal) -> Found:
@@ -73,7 +75,8 @@ def find_text(*, namespace: Namespace, text: str, by: Principal) -> Found:
     check_can(by, Permission.REDACTION_ASK, namespace)
     _check_text(text)
     found = list(itertools.islice(standing.search(namespace, text), MOST_PLACES + 1))
-    return Found(_bounded(found), standing.what_stays(namespace, text))
+    stays = standing.what_stays(namespace, text)
+    return Found(found[:MOST_PLACES], stays, more=len(found) > MOST_PLACES)
 
 
 @transaction.atomic
@@ -86,6 +89,7 @@ def ask_redaction(
     places: Sequence[Named] = (),
 ) -> Redaction:
     """Ask for a text to be taken out wherever it stands, or for the texts at named places. Nothing changes yet.
+    Of a text that stands in more than MOST_PLACES, these are the first, and the redaction says that there is more.
 
     Raises Forbidden, NotVisible, InvalidInput, NothingToRedact, StoreUnavailable.
     """
@@ -94,12 +98,14 @@ def ask_redaction(
     if (text is None) == (not places):
         raise InvalidInput("Give the text to find, or the places: one of the two.", field="places")
     if text is not None:
-        found = find_text(namespace=namespace, text=text, by=by).places
+        _check_text(text)
+        standings = standing.search(namespace, text)
     else:
-        found = list(itertools.islice(_named(namespace, places), MOST_PLACES + 1))
+        standings = _named(namespace, places)
+    found = list(itertools.islice(standings, MOST_PLACES + 1))
+    more, found = len(found) > MOST_PLACES, found[:MOST_PLACES]
     if not found:
         raise NothingToRedact(f"The text stands nowhere in {namespace.name} that can be redacted.")
-    _bounded(found)
     if any(
         len(held) >= standing.SHORTEST and held in reason for held in {text or "", *(p.text for p in found)}
     ):
@@ -111,6 +117,7 @@ def ask_redaction(
         namespace=namespace,
         reason=reason,
         fields=dict(sorted(counted.items())),
+        more=more,
         salt=secrets.token_hex(32),
         asked_by=by.account,
     )
@@ -194,8 +201,13 @@ def check_another(redaction: Redaction, by: Principal) -> None:
 
 
 def told(redaction: Redaction) -> dict[str, Any]:
-    """What the journal and the lists tell of a redaction: how many places, in which fields."""
-    return {"places": sum(redaction.fields.values()), "fields": redaction.fields}
+    """What the journal and the lists tell of a redaction: how many places, in which fields, and whether there were
+    more of them."""
+    return {
+        "places": sum(redaction.fields.values()),
+        "fields": redaction.fields,
+        "more": redaction.more,
+    }
 
 
 def _outcome(redaction: Redaction) -> dict[str, Any]:
@@ -203,7 +215,7 @@ def _outcome(redaction: Redaction) -> dict[str, Any]:
     return {"redacted": outcome.get("redacted", 0), "changed_since": len(outcome.get("changed", []))}
 
 
-def _named(namespace: Namespace, places: Sequence[Named]) -> Any:
+def _named(namespace: Namespace, places: Sequence[Named]) -> Iterator[Place]:
     seen: set[tuple[Any, ...]] = set()
     for position, each in enumerate(places):
         try:
@@ -216,14 +228,6 @@ def _named(namespace: Namespace, places: Sequence[Named]) -> Any:
             if key not in seen:
                 seen.add(key)
                 yield place
-
-
-def _bounded(found: list[Place]) -> list[Place]:
-    if len(found) > MOST_PLACES:
-        raise InvalidInput(
-            f"It stands in more than {MOST_PLACES} places: look for a longer part of it.", field="find"
-        )
-    return found
 
 
 def _check_text(text: str) -> None:

@@ -128,7 +128,8 @@ class RedactionAdmin(ScopedAdmin):
 
 
 def in_words(row: Redaction) -> str:
-    """`3 texts: run.command, 2 in event.after`."""
+    """`3 texts: run.command, 2 in event.after`; `and more` where one redaction could not take them all."""
     counted = told(row)
     fields = ", ".join(f"{n} in {name}" if n > 1 else name for name, n in counted["fields"].items())
-    return f"{counted['places']} text{'' if counted['places'] == 1 else 's'}: {fields}"
+    more = ", and more" if counted["more"] else ""
+    return f"{counted['places']} text{'' if counted['places'] == 1 else 's'}: {fields}{more}"

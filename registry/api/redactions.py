@@ -176,6 +176,7 @@ def found_json(found: Found) -> dict[str, Any]:
     """Where a text stands."""
     return {
         "where": [_place_json(p.kind, p.row, p.column, list(p.path), p.part) for p in found.places],
+        "more": found.more,
         "stays": [{"kind": s.kind, "id": s.row, "field": s.column, "why": s.why} for s in found.stays],
     }
 

@@ -8,6 +8,12 @@ import uuid
 from django.conf import settings
 from django.db import migrations, models
 
+# The list of what can be redacted, empty here: the end of every migrate writes it, from the models.
+REDACTABLE = """
+CREATE OR REPLACE FUNCTION registry_redactable(kind text, tab text, col text, file boolean) RETURNS boolean
+LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$ SELECT false $$
+"""
+
 # What the triggers of immutable tables ask. True for one UPDATE only: run by `registry_redact` (as the owner of the
 # table, which no server process logs in as), in the transaction that applies a redaction which names this very row
 # and column, changing that column and no other.
@@ -26,9 +32,10 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, public, pg_temp AS $$
 $$
 """
 
-# Applies an approved redaction, once, in tables that the caller may change, or whose own trigger asks the function
-# above: the owner's rights open no other. Two rounds over its places: all ways are found, all texts compared and all rows
-# locked before anything changes; then values, and keys from the innermost outwards, so that no way is lost.
+# Applies an approved redaction, once, in the columns of the list above and in no other. Two rounds over its places: all
+# ways are found, all texts compared and all rows locked before anything changes; then values, and keys from the
+# innermost outwards, so that no way is lost. What runs here runs as the owner, triggers too: so not in a session that
+# has temporary tables, which they would read in place of ours.
 REDACT = """
 CREATE FUNCTION registry_redact(wanted uuid) RETURNS jsonb
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
@@ -37,8 +44,12 @@ DECLARE
     place public.registry_redactionplace;
     pk text; pk_type text; target regclass;
     held jsonb; node jsonb; step jsonb; key text; way text[]; told text; mark text;
-    todo jsonb := '[]'; changed jsonb := '[]'; done integer := 0;
+    todo jsonb[] := '{}'; changed jsonb := '[]'; done integer := 0;
 BEGIN
+    IF pg_my_temp_schema() <> 0 THEN
+        RAISE EXCEPTION 'nothing is redacted in a session with temporary tables'
+            USING ERRCODE = '23514', CONSTRAINT = 'redaction_not_approved', TABLE = 'registry_redaction';
+    END IF;
     UPDATE public.registry_redaction
         SET state = 'applied', applied_xid = pg_current_xact_id()::text::bigint
         WHERE id = wanted AND state = 'approved' AND decided_by_id <> asked_by_id
@@ -53,11 +64,8 @@ BEGIN
         SELECT a.attname, format_type(a.atttypid, NULL) INTO pk, pk_type FROM pg_index i
             JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0]
             WHERE i.indrelid = target AND i.indisprimary;
-        IF has_column_privilege(session_user, target, place.column_name, 'UPDATE') IS NOT TRUE AND NOT EXISTS (
-            SELECT 1 FROM pg_trigger t JOIN pg_proc f ON f.oid = t.tgfoid
-            WHERE t.tgrelid = target AND t.tgenabled = 'A' AND f.prosrc LIKE '%registry_is_redaction%'
-        ) THEN
-            RAISE EXCEPTION 'nothing is redacted in %', place.table_name
+        IF NOT registry_redactable(place.kind, place.table_name, place.column_name, place.part = 'file') THEN
+            RAISE EXCEPTION '%.% is not redacted', place.table_name, place.column_name
                 USING ERRCODE = '23514', CONSTRAINT = 'redaction_not_approved', TABLE = 'registry_redaction';
         END IF;
         EXECUTE format('SELECT to_jsonb(t.%I) FROM %s t WHERE t.%I = $1::%s FOR UPDATE',
@@ -84,7 +92,7 @@ BEGIN
             END IF;
         END IF;
     END LOOP;
-    FOR step IN SELECT e FROM jsonb_array_elements(todo) AS s(e)
+    FOR step IN SELECT e FROM unnest(todo) AS s(e)
             JOIN public.registry_redactionplace p ON p.id = (e->>'place')::bigint
             ORDER BY p.part = 'key', jsonb_array_length(e->'way') DESC, p.id LOOP
         SELECT * INTO place FROM public.registry_redactionplace WHERE id = (step->>'place')::bigint;
@@ -143,6 +151,7 @@ class Migration(migrations.Migration):
                 ),
                 ("reason", models.TextField()),
                 ("fields", models.JSONField(default=dict)),
+                ("more", models.BooleanField(default=False)),
                 ("salt", models.CharField(help_text="random, hex", max_length=64)),
                 ("asked_at", models.DateTimeField(auto_now_add=True)),
                 ("decided_at", models.DateTimeField(blank=True, null=True)),
@@ -422,8 +431,8 @@ class Migration(migrations.Migration):
             trigger=pgtrigger.compiler.Trigger(
                 name="fixed",
                 sql=registry.models.triggers.AlwaysSql(
-                    func="IF (true) AND ROW(OLD.id, OLD.namespace_id, OLD.reason, OLD.fields, OLD.salt, OLD.asked_by_id, OLD.asked_at, OLD.asked_xid) IS DISTINCT FROM ROW(NEW.id, NEW.namespace_id, NEW.reason, NEW.fields, NEW.salt, NEW.asked_by_id, NEW.asked_at, NEW.asked_xid) AND NOT registry_is_redaction(TG_RELID, ARRAY['reason'], to_jsonb(OLD), to_jsonb(NEW)) THEN RAISE EXCEPTION 'registry_redaction % is sealed', OLD.id USING ERRCODE = '23514', CONSTRAINT = 'sealed', TABLE = TG_TABLE_NAME; END IF; RETURN NEW;",
-                    hash="6f6cabc271240ad89a3cdb17dbf13da73df65bb0",
+                    func="IF (true) AND ROW(OLD.id, OLD.namespace_id, OLD.reason, OLD.fields, OLD.more, OLD.salt, OLD.asked_by_id, OLD.asked_at, OLD.asked_xid) IS DISTINCT FROM ROW(NEW.id, NEW.namespace_id, NEW.reason, NEW.fields, NEW.more, NEW.salt, NEW.asked_by_id, NEW.asked_at, NEW.asked_xid) AND NOT registry_is_redaction(TG_RELID, ARRAY['reason'], to_jsonb(OLD), to_jsonb(NEW)) THEN RAISE EXCEPTION 'registry_redaction % is sealed', OLD.id USING ERRCODE = '23514', CONSTRAINT = 'sealed', TABLE = TG_TABLE_NAME; END IF; RETURN NEW;",
+                    hash="1be307098e135e867614b40b74c3a537b4ca0e8d",
                     operation="UPDATE",
                     pgid="pgtrigger_fixed_36436",
                     table="registry_redaction",
@@ -496,8 +505,8 @@ class Migration(migrations.Migration):
             trigger=pgtrigger.compiler.Trigger(
                 name="append_only",
                 sql=registry.models.triggers.AlwaysSql(
-                    func="RAISE EXCEPTION 'registry_redactionplace is append-only' USING ERRCODE = '23514', CONSTRAINT = 'append_only', TABLE = TG_TABLE_NAME;",
-                    hash="50a910f3f0c2aa076bc1074dccd94c5f08ecd18d",
+                    func="IF TG_OP = 'UPDATE' THEN IF registry_is_redaction(TG_RELID, ARRAY['path'], to_jsonb(OLD), to_jsonb(NEW)) THEN RETURN NEW; END IF; END IF; RAISE EXCEPTION 'registry_redactionplace is append-only' USING ERRCODE = '23514', CONSTRAINT = 'append_only', TABLE = TG_TABLE_NAME;",
+                    hash="7b29b42661b032ae7a3a1b73dc5ef95a80774bb7",
                     operation="UPDATE OR DELETE",
                     pgid="pgtrigger_append_only_9f818",
                     table="registry_redactionplace",
@@ -510,8 +519,8 @@ class Migration(migrations.Migration):
             trigger=pgtrigger.compiler.Trigger(
                 name="named_when_asked",
                 sql=registry.models.triggers.AlwaysSql(
-                    func="\n            IF NOT EXISTS (SELECT 1 FROM registry_redaction r WHERE r.id = NEW.redaction_id\n                AND r.state = 'asked' AND r.asked_xid = pg_current_xact_id()::text::bigint) THEN\n                RAISE EXCEPTION 'places are named when a redaction is asked for' USING ERRCODE = '23514', CONSTRAINT = 'redaction_not_approved', TABLE = TG_TABLE_NAME;\n            END IF;\n            RETURN NEW;\n        ",
-                    hash="6b772126372bdbfb643a8ab79722d3b54859a9cb",
+                    func="\n            IF NOT EXISTS (SELECT 1 FROM registry_redaction r WHERE r.id = NEW.redaction_id\n                AND r.state = 'asked' AND r.asked_xid = pg_current_xact_id()::text::bigint) THEN\n                RAISE EXCEPTION 'places are named when a redaction is asked for' USING ERRCODE = '23514', CONSTRAINT = 'redaction_not_approved', TABLE = TG_TABLE_NAME;\n            END IF;\n            IF NOT registry_redactable(NEW.kind, NEW.table_name, NEW.column_name, NEW.part = 'file') THEN\n                RAISE EXCEPTION '%.% is not redacted', NEW.table_name, NEW.column_name USING ERRCODE = '23514', CONSTRAINT = 'redaction_not_approved', TABLE = TG_TABLE_NAME;\n            END IF;\n            RETURN NEW;\n        ",
+                    hash="db438c762c878c8a629cd7a35af3d72aa71d0602",
                     operation="INSERT",
                     pgid="pgtrigger_named_when_asked_6e068",
                     table="registry_redactionplace",
@@ -519,6 +528,7 @@ class Migration(migrations.Migration):
                 ),
             ),
         ),
+        migrations.RunSQL(REDACTABLE, "DROP FUNCTION registry_redactable(text, text, text, boolean)"),
         migrations.RunSQL(IS_REDACTION, "DROP FUNCTION registry_is_redaction(oid, text[], jsonb, jsonb)"),
         migrations.RunSQL(REDACT, "DROP FUNCTION registry_redact(uuid)"),
         # Granted to the runtime role at the end of every migrate, with its other rights.

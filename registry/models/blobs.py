@@ -157,6 +157,8 @@ class Manifest(SealedModel):
 class Artifact(SealedModel):
     """A path in a manifest, and the blob that lies there."""
 
+    stays: ClassVar[dict[str, str]] = {"path": "The manifest's digest binds it: delete the version."}
+
     manifest = models.ForeignKey(Manifest, on_delete=models.PROTECT, related_name="artifacts")
     path = models.CharField(max_length=1024)
     blob = models.ForeignKey(Blob, on_delete=models.PROTECT, related_name="artifacts")
@@ -225,6 +227,9 @@ class UploadFile(models.Model):
     What the client says a file is, is checked before it becomes a blob. A pack's path is none that a file can
     have (`/pack/1`), and it has no digest of its own.
     """
+
+    redactable_within: ClassVar[str] = "upload__namespace_id"
+    stays: ClassVar[dict[str, str]] = {"path": "It is what is sent: abort the upload, or delete the version."}
 
     class Status(models.TextChoices):
         PRESENT = "present"  # the namespace holds these bytes: nothing is sent

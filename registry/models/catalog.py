@@ -31,6 +31,10 @@ class RegisteredModel(models.Model):
         "regulatory_class",
         "supplier",
     )
+    stays: ClassVar[dict[str, str]] = {
+        "name": "It is what people call the model: delete its versions, use another.",
+        "risk_tier": "Rules go by it: edit the model.",
+    }
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     namespace = models.ForeignKey(Namespace, on_delete=models.PROTECT, related_name="models")
@@ -243,6 +247,8 @@ class ProductionAlias(Always):
 class Alias(models.Model):
     """A movable pointer. A protected one (`production`) is moved only by a promotion."""
 
+    stays: ClassVar[dict[str, str]] = {"name": "It is what people call the version: remove the alias."}
+
     model = models.ForeignKey(RegisteredModel, on_delete=models.PROTECT, related_name="aliases")
     name = models.CharField(max_length=100, validators=[name_is_valid])
     version = models.ForeignKey(ModelVersion, on_delete=models.PROTECT, related_name="aliases")
@@ -268,6 +274,8 @@ class Alias(models.Model):
 
 class AliasMove(AppendOnlyModel):
     """Where an alias has pointed. `to_version` is null when it was taken away."""
+
+    stays: ClassVar[dict[str, str]] = {"name": "History goes by the names that people used."}
 
     model = models.ForeignKey(RegisteredModel, on_delete=models.PROTECT, related_name="alias_moves")
     name = models.CharField(max_length=100)

@@ -74,6 +74,10 @@ class Attachment(AppendOnlyModel):
 class SigningKey(models.Model):
     """A public key whose signatures a namespace believes. Revoked, it is believed no more and stays on record."""
 
+    stays: ClassVar[dict[str, str]] = {
+        "name": "Signatures were verified by it: revoke it, add it as another."
+    }
+
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     namespace = models.ForeignKey(Namespace, on_delete=models.PROTECT, related_name="signing_keys")
     name = models.CharField(max_length=100)

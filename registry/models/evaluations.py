@@ -44,6 +44,8 @@ class Evaluation(AppendOnlyModel):
 class EvaluationMetric(AppendOnlyModel):
     """One finite number of an evaluation, with its interval when there is one."""
 
+    stays: ClassVar[dict[str, str]] = {"name": "Policies and comparisons go by the names of metrics."}
+
     evaluation = models.ForeignKey(Evaluation, on_delete=models.PROTECT, related_name="metrics")
     name = models.CharField(max_length=250)
     value = models.FloatField()

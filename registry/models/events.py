@@ -60,6 +60,11 @@ class OutboxItem(models.Model):
 class Webhook(models.Model):
     """An endpoint that hears of a namespace's events, and the secret they are signed with."""
 
+    stays: ClassVar[dict[str, str]] = {
+        "name": "It is what people call the webhook: edit or take away the webhook.",
+        "url": "It is where events are sent: edit or take away the webhook.",
+    }
+
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     namespace = models.ForeignKey(Namespace, on_delete=models.PROTECT, related_name="webhooks")
     name = models.CharField(max_length=100)

@@ -44,6 +44,7 @@ class Namespace(models.Model):
 
     redactable: ClassVar[tuple[str, ...]] = ("description",)
     redactable_within: ClassVar[str] = "pk"
+    stays: ClassVar[dict[str, str]] = {"name": "It is what people call the namespace: use another."}
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     name = models.CharField(max_length=100, unique=True, validators=[name_is_valid])

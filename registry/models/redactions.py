@@ -23,6 +23,36 @@ def redactable_models() -> dict[str, type[models.Model]]:
     return {str(m._meta.model_name): m for m in found}
 
 
+def redactable_columns() -> list[tuple[str, str, str, bool]]:
+    """(kind, table, column, whether a document is meant) of all that can be redacted: what the database is told
+    at the end of every migrate, and all that `registry_redact` touches."""
+    files = [("attachment", "registry_attachment", "sha256", True)]
+    return files + sorted(
+        (
+            kind,
+            model._meta.db_table,
+            name,
+            False,
+        )  # the column of a field that holds text has the field's name
+        for kind, model in redactable_models().items()
+        for name in getattr(model, "redactable", ())
+    )
+
+
+def models_that_keep_text() -> list[type[models.Model]]:
+    """The models some of whose text stays whatever is asked; `stays` says of each such column why."""
+    return [m for m in apps.get_models() if "stays" in vars(m) and not m._meta.proxy]
+
+
+def rows_within(model: type[models.Model], namespace_id: Any) -> models.QuerySet[Any]:
+    """The rows of the namespace. Where rows are shared among namespaces, and none is anybody's: those that only this
+    one has a use for, which takes a look at each of them to know."""
+    if within := getattr(model, "redactable_rows", None):
+        shared: models.QuerySet[Any] = within(namespace_id)
+        return shared
+    return model._base_manager.filter(**{way_to_namespace(model): namespace_id})
+
+
 def way_to_namespace(model: type[models.Model]) -> str:
     """The lookup from a row to the id of its namespace."""
     declared = getattr(model, "redactable_within", None)
@@ -81,7 +111,7 @@ class TwoPeople(Always):
 
 class NamedWhenAsked(Always):
     """Places are named in the transaction in which the redaction is asked for: none is added to what somebody
-    else was shown, or has approved."""
+    else was shown, or has approved. Each is of a column that can be redacted, under its own kind's name."""
 
     name = "named_when_asked"
     when = pgtrigger.Before
@@ -92,6 +122,9 @@ class NamedWhenAsked(Always):
             IF NOT EXISTS (SELECT 1 FROM registry_redaction r WHERE r.id = NEW.redaction_id
                 AND r.state = 'asked' AND r.asked_xid = pg_current_xact_id()::text::bigint) THEN
                 {refuse("redaction_not_approved", "places are named when a redaction is asked for")}
+            END IF;
+            IF NOT registry_redactable(NEW.kind, NEW.table_name, NEW.column_name, NEW.part = 'file') THEN
+                {refuse("redaction_not_approved", "%.% is not redacted", "NEW.table_name", "NEW.column_name")}
             END IF;
             RETURN NEW;
         """
@@ -118,6 +151,8 @@ class Redaction(models.Model):
     reason = models.TextField()
     # How many places in which fields, for lists: {"run.command": 1}. No paths: a key in one may be the secret.
     fields = models.JSONField(default=dict)
+    # Whether the text stood in more places than one redaction takes: ask again when these are taken out.
+    more = models.BooleanField(default=False)
     salt = models.CharField(max_length=64, help_text="random, hex")
     asked_by = models.ForeignKey(User, on_delete=models.PROTECT, related_name="+")
     asked_at = models.DateTimeField(auto_now_add=True)
@@ -136,7 +171,19 @@ class Redaction(models.Model):
         triggers: ClassVar = [
             NeverDeleted(),
             TwoPeople(),
-            Fixed(["id", "namespace_id", "reason", "fields", "salt", "asked_by_id", "asked_at", "asked_xid"]),
+            Fixed(
+                [
+                    "id",
+                    "namespace_id",
+                    "reason",
+                    "fields",
+                    "more",
+                    "salt",
+                    "asked_by_id",
+                    "asked_at",
+                    "asked_xid",
+                ]
+            ),
             Fixed(
                 ["decided_by_id", "decided_at", "decision_reason"],
                 once="OLD.state <> 'asked'",
@@ -164,8 +211,11 @@ class RedactionPlace(AppendOnlyModel):
     """One text in one field of one row: what a redaction takes out.
 
     `path` leads to it inside JSON, `[]` where the field is text: keys and positions; a number leads to a key too,
-    by its place among the keys, where the key itself is not to be written down.
+    by its place among the keys, where the key itself is not to be written down. A key that turns out to be another
+    secret is redacted here too: it becomes the mark that it becomes where the way leads.
     """
+
+    redactable: ClassVar[tuple[str, ...]] = ("path",)
 
     class Part(models.TextChoices):
         VALUE = "value"

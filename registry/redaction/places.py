@@ -17,26 +17,17 @@ from django.db.models.functions import Cast
 
 from registry.artifacts import attachments
 from registry.errors import InvalidInput, NotVisible
-from registry.models import (
-    Artifact,
-    Attachment,
-    IdempotencyKey,
-    Namespace,
-    RedactionPlace,
-    RegisteredModel,
-    Webhook,
+from registry.models import Attachment, IdempotencyKey, Namespace, RedactionPlace
+from registry.models.redactions import (
+    models_that_keep_text,
+    redactable_models,
+    rows_within,
+    way_to_namespace,
 )
-from registry.models.redactions import redactable_models, way_to_namespace
 
 SHORTEST, LONGEST = 4, 10_000
 FILE = "content"
 BATCH = 2_000
-# Where text stands that stays: what it is bound to, and what can be done instead.
-KEPT: tuple[tuple[type[models.Model], str, str, str], ...] = (
-    (Artifact, "path", "manifest__namespace_id", "The manifest's digest binds it: delete the version."),
-    (RegisteredModel, "name", "namespace_id", "It is what people call the model: delete its versions, use another."),
-    (Webhook, "url", "namespace_id", "It is where events are sent: edit or take away the webhook."),
-)  # fmt: skip
 Path = tuple[str | int, ...]
 
 
@@ -75,23 +66,29 @@ Step = int | tuple[str, int]
 def search(namespace: Namespace, text: str) -> Iterator[Place]:
     """Every place in the namespace at which the text stands, as it is written. Raises StoreUnavailable."""
     for kind, model in redactable_models().items():
+        shared = hasattr(model, "redactable_rows")
         for row, columns in _rows(model, namespace):
-            for column, (content, is_json) in columns.items():
-                if is_json:
-                    yield from _in_json(kind, row, column, content, text)
-                elif text in content:
-                    yield Place(kind, row, column, text=content)
+            found = list(_in_row(model, kind, row, columns, text))
+            if found and (not shared or rows_within(model, namespace.pk).filter(pk=row).exists()):
+                yield from found
     yield from _in_files(namespace, text)
 
 
 def what_stays(namespace: Namespace, text: str) -> list[Stays]:
-    """The fields that hold the text and cannot be redacted."""
-    return [
-        Stays(str(model._meta.model_name), str(pk), column, why)
-        for model, column, way, why in KEPT
-        for pk, content in model._base_manager.filter(**{way: namespace.pk}).values_list("pk", column)
-        if text in content
-    ]
+    """The fields that hold the text and cannot be redacted: of those that say the same, one."""
+    found = []
+    for model in models_that_keep_text():
+        kept: dict[str, str] = getattr(model, "stays", {})
+        for column, why in kept.items():
+            spelt = _in_letters(text) if _is_json(model, column) else text
+            rows = _as_text(model, [column]).filter(**{way_to_namespace(model): namespace.pk})
+            told = rows.order_by(f"{column}_text").distinct(f"{column}_text")
+            found += [
+                Stays(str(model._meta.model_name), str(pk), column, why)
+                for pk, content in told.values_list("pk", f"{column}_text").iterator(chunk_size=BATCH)
+                if spelt in (content or "")
+            ]
+    return found
 
 
 def named(
@@ -109,12 +106,14 @@ def named(
         raise InvalidInput(
             f"{column[:60]!r} of a {kind} is not redacted. Fields: {', '.join(declared)}.", field="field"
         )
-    found = _one(_as_text(model, [column]), model, namespace, row)
+    together = [column, *(twin for twin, of in _twins(model).items() if of == column)]
+    found = _one(_as_text(model, together), model, namespace, row)
     content = getattr(found, f"{column}_text")
     if not _is_json(model, column):
         if path:
             raise InvalidInput(f"{column} is text: it has no path inside.", field="path")
-        places = [Place(kind, row, column, text=content)] if content else []
+        told = {name: getattr(found, f"{name}_text") for name in together}
+        places = [Place(kind, row, name, text=text) for name, text in told.items() if text]
     else:
         held = _descend(_parsed(content), path)
         places = [
@@ -132,8 +131,9 @@ def _rows(
 ) -> Iterator[tuple[str, dict[str, tuple[str, bool]]]]:
     """Each row of the namespace: its key, and the redactable columns that hold something, JSON as text."""
     columns: tuple[str, ...] = getattr(model, "redactable", ())
-    inside = model._base_manager.filter(**{way_to_namespace(model): namespace.pk}).values("pk")
-    rows = _as_text(model, columns).filter(pk__in=inside).order_by("pk")
+    rows = _as_text(model, columns).order_by("pk")
+    if not hasattr(model, "redactable_rows"):  # else each is asked for when it holds the text
+        rows = rows.filter(pk__in=rows_within(model, namespace.pk).values("pk"))
     if model is IdempotencyKey:
         # Answers that members were given: what says that it is another namespace's is left alone.
         rows = rows.exclude(models.Q(body__has_key="namespace") & ~models.Q(body__namespace=namespace.name))
@@ -151,9 +151,8 @@ def _as_text(model: type[models.Model], columns: Sequence[str]) -> models.QueryS
 
 
 def _one(rows: models.QuerySet[Any], model: type[models.Model], namespace: Namespace, row: str) -> Any:
-    inside = model._base_manager.filter(**{way_to_namespace(model): namespace.pk}).values("pk")
     try:
-        return rows.get(pk=row, pk__in=inside)
+        return rows.get(pk=row, pk__in=rows_within(model, namespace.pk).filter(pk=row).values("pk"))
     except (model.DoesNotExist, ValidationError, ValueError, OverflowError):  # type: ignore[attr-defined]
         raise NotVisible(f"There is no {model._meta.model_name} {row[:64]} in {namespace.name}.") from None
 
@@ -165,9 +164,31 @@ def _is_json(model: type[models.Model], column: str) -> bool:
         raise TypeError(f"{model.__name__} calls {column} redactable, and has no such field") from None
 
 
+def _in_row(
+    model: type[models.Model], kind: str, row: str, columns: dict[str, tuple[str, bool]], text: str
+) -> Iterator[Place]:
+    twins = _twins(model)
+    for column, (content, is_json) in columns.items():
+        if is_json:
+            yield from _in_json(kind, row, column, content, text)
+        elif text in content or text in columns.get(twins.get(column, column), ("", False))[0]:
+            yield Place(kind, row, column, text=content)
+
+
+def _twins(model: type[models.Model]) -> dict[str, str]:
+    """Columns that say what another says in other letters, and which."""
+    declared: dict[str, str] = getattr(model, "redactable_with", {})
+    return declared
+
+
+def _in_letters(text: str) -> str:
+    """The text as it is written in JSON."""
+    return json.dumps(text, ensure_ascii=False)[1:-1]
+
+
 def _in_json(kind: str, row: str, column: str, content: str, text: str) -> Iterator[Place]:
     # Most rows do not hold it, and this asks without parsing.
-    if json.dumps(text, ensure_ascii=False)[1:-1] not in content:
+    if _in_letters(text) not in content:
         return
     for way, part, found in _texts(_parsed(content)):
         if text in found:

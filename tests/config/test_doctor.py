@@ -174,6 +174,18 @@ def test_a_right_too_many_is_told(
     connections.close_all()
 
 
+def test_temporary_tables_are_a_right_too_many(
+    fresh_database: str, database_settings: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    database_settings["NAME"] = fresh_database
+    with services.superuser(fresh_database) as session:
+        session.execute(f'GRANT TEMPORARY ON DATABASE "{fresh_database}" TO PUBLIC')
+    found = findings(capsys)
+    assert failed(found) == [("database", "runtime role's rights")]
+    assert "temporary tables" in found["database", "runtime role's rights"]["sentence"]
+    connections.close_all()
+
+
 def test_a_waiting_migration_is_told(
     fresh_database: str, database_settings: dict[str, Any], capsys: pytest.CaptureFixture[str]
 ) -> None:

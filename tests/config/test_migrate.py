@@ -41,6 +41,7 @@ def test_a_second_run_restores_the_rights_and_changes_nothing_else(fresh_databas
     with services.superuser(fresh_database) as session:
         before = session.execute("SELECT count(*) FROM django_migrations").fetchone()
         session.execute(f"GRANT UPDATE, DELETE, TRUNCATE ON {table} TO assay_app")
+        session.execute(f'GRANT TEMPORARY ON DATABASE "{fresh_database}" TO PUBLIC')
         urls = {
             name: services.at(os.environ[name], fresh_database)
             for name in ("DATABASE_URL", "DATABASE_OWNER_URL")
@@ -50,6 +51,8 @@ def test_a_second_run_restores_the_rights_and_changes_nothing_else(fresh_databas
         assert done.stdout == ""
         assert session.execute("SELECT count(*) FROM django_migrations").fetchone() == before
         assert rights(session, table) == {"SELECT", "INSERT"}
+        temporary = "SELECT has_database_privilege('assay_app', current_database(), 'TEMPORARY')"
+        assert session.execute(temporary).fetchone() == (False,)
 
 
 def rights(session: psycopg.Connection[tuple[object, ...]], table: str) -> set[str]:
@@ -93,6 +96,7 @@ def test_a_table_made_later_is_readable_and_not_truncatable(fresh_database: str)
     "statement",
     [
         "CREATE TABLE mine (id int)",
+        "CREATE TEMPORARY TABLE mine (id int)",
         "DROP TABLE registry_user",
         "ALTER TABLE registry_user ADD COLUMN extra int",
         "ALTER TABLE registry_event DISABLE TRIGGER ALL",

@@ -30,9 +30,11 @@ class RedactionPlace(TypedDict, total=False):
 
 
 class TextFound(TypedDict):
-    """Where a text stands in a namespace: what a redaction would take out, and what stays, with the reason."""
+    """Where a text stands in a namespace: what a redaction would take out, and what stays, with the reason. `more`:
+    it stands in further places, which take another redaction."""
 
     where: list[RedactionPlace]
+    more: bool
     stays: list[dict[str, str]]
 
 
@@ -50,6 +52,7 @@ class Redaction(TypedDict):
     decision_reason: str
     places: int
     fields: dict[str, int]
+    more: bool
     redacted: int
     changed_since: int
     where: NotRequired[list[RedactionPlace]]

@@ -23,7 +23,7 @@ def redaction(state: str = "asked", **more: Any) -> dict[str, Any]:
     return {
         "id": "r1", "namespace": "fraud", "state": state, "reason": "a token", "asked_by": "ada",
         "asked_at": "2026-11-25T03:00:00Z", "decided_by": None, "decided_at": None, "decision_reason": "",
-        "places": 1, "fields": {"run.command": 1}, "redacted": 0, "changed_since": 0, "where": [PLACE],
+        "places": 1, "fields": {"run.command": 1}, "more": False, "redacted": 0, "changed_since": 0, "where": [PLACE],
         "salt": None, **more,
     }  # fmt: skip
 
@@ -40,7 +40,20 @@ def test_find_reads_the_text_from_a_pipe(assay: Assay, stand_in: StandIn) -> Non
     assert sent(stand_in, f"{AT}/find") == {"find": SECRET}
     assert "command[2]" in result.stdout
     assert "stays: artifact 7, path. The manifest's digest binds it." in " ".join(result.stdout.split())
+    assert "Not looked into: files of models" in " ".join(result.stdout.split())
+    assert "more places" not in result.stdout
     assert "hunter2" not in result.output
+
+
+def test_more_than_one_redaction_takes_is_said(assay: Assay, stand_in: StandIn) -> None:
+    found = {"where": [PLACE], "stays": [], "more": True}
+    stand_in.routes["POST", f"{AT}/find"] = lambda asked: Answer.of(found)
+    stand_in.routes["POST", AT] = lambda asked: Answer.of(redaction(more=True), 201)
+    for result in (
+        assay("redact", "find", "fraud", input=SECRET),
+        assay("redact", "ask", "fraud", "-r", "x", input=SECRET),
+    ):
+        assert "ask again when these are taken out" in " ".join(result.stdout.split())
 
 
 def test_nothing_found_is_said(assay: Assay, stand_in: StandIn) -> None:

@@ -35,7 +35,7 @@ def test_it_works(cast: Cast, run: Run) -> None:
     place = {
         "kind": "run", "id": str(run.pk), "field": "command", "path": [1], "part": "value", "words": "command[1]"
     }  # fmt: skip
-    assert found.json() == {"where": [place], "stays": []}
+    assert found.json() == {"where": [place], "more": False, "stays": []}
     row = asked(cast)
     assert row.status_code == 201, row.content
     told = row.json()

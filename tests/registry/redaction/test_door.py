@@ -3,6 +3,7 @@ names."""
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -17,9 +18,9 @@ from registry.actions.redactions import ask_redaction, decide_redaction
 from registry.http.problems import constraint_name
 from registry.models import Redaction
 from registry.models.immutability import immutable_tables
-from registry.models.redactions import redactable_models, way_to_namespace
+from registry.models.redactions import redactable_columns, redactable_models, rows_within
+from registry.redaction.marks import mark_of
 from tests.cast import Cast, make_cast
-from tests.factories import ready_version
 from tests.lineage.scenes import a_run
 
 CANARY = "hunter2-door"
@@ -182,94 +183,172 @@ def test_the_owner_by_hand_needs_the_approval_too(
     assert Run.objects.get(pk=run.pk).command[0] == "python"
 
 
-@pytest.mark.django_db
-@pytest.mark.parametrize(
-    ("table", "column", "constraint"),
-    [
-        ("registry_manifest", "digest", "sealed"),
-        ("lineage_datasetversion", "digest", "append_only"),
-        ("lineage_node", "kind", "redaction_not_approved"),
-        ("django_migrations", "name", "redaction_not_approved"),
-    ],
+NEVER = [
+    ("registry_manifest", "digest"),
+    ("lineage_datasetversion", "digest"),
+    ("lineage_datasetversion", "foreign_digest"),
+    ("lineage_node", "kind"),
+    ("lineage_edge", "to_node_id"),
+    ("lineage_run", "id"),
+    ("lineage_run", "namespace_id"),
+    ("registry_modelversion", "stage"),
+    ("registry_modelversion", "run_id"),
+    ("registry_artifact", "path"),
+    ("registry_attachment", "sha256"),  # as text; the document goes from the store
+    ("registry_event", "type"),
+    ("registry_event", "actor_label"),
+    ("lifecycle_approval", "verdict"),
+    ("lifecycle_approval", "binding"),
+    ("lifecycle_promotion", "state"),
+    ("lifecycle_policy", "gates"),
+    ("lifecycle_quarantine", "version_id"),
+    ("registry_redaction", "state"),
+    ("registry_redactionplace", "digest"),
+    ("registry_user", "password"),
+    ("registry_user", "username"),
+    ("registry_servicetoken", "digest"),
+    ("registry_webhook", "secret"),
+    ("django_session", "session_data"),
+    ("django_migrations", "name"),
+]
+PLACE = (
+    "INSERT INTO registry_redactionplace (redaction_id, kind, table_name, row_id, column_name, path, part, digest)"
+    " SELECT redaction_id, {kind}, {table}, row_id, {column}, path, part, digest"
+    " FROM registry_redactionplace WHERE redaction_id = %(asked)s LIMIT 1"
 )
-def test_columns_that_no_model_calls_redactable_stay_shut(
-    cast: Cast, run: Run, table: str, column: str, constraint: str
-) -> None:
-    """Even where a forged request names them and two people are made to agree."""
-    ready_version(cast)
-    row = Redaction.objects.create(
-        namespace=cast.namespace, reason="forged", salt="s", asked_by=cast.user("ada")
-    )
-    named = execute(
-        "INSERT INTO registry_redactionplace (redaction_id, kind, table_name, row_id, column_name, path, part, digest)"
-        f" SELECT %s, 'x', '{table}', id::text, '{column}', '[]', 'value',"
-        f" encode(sha256(convert_to('s' || {column}, 'UTF8')), 'hex') FROM {table}"
-        f" WHERE {column} IS NOT NULL LIMIT 1",
-        row.pk,
-    )
-    assert named == 1
-    decide(row, cast.user("cora").pk)
-    before = dump(table)
-    with refused(constraint):
-        execute("SELECT registry_redact(%s)", row.pk)
-    assert dump(table) == before
 
 
-def dump(table: str) -> list[Any]:
+def place(table: str, column: str, kind: str | None = None) -> str:
+    return PLACE.format(kind=f"'{kind or table.split('_', 1)[1]}'", table=f"'{table}'", column=f"'{column}'")
+
+
+@pytest.mark.django_db
+def test_columns_off_the_list_are_not_even_named(cast: Cast, asked: Redaction) -> None:
+    """In the transaction that asks, where others may still be named."""
+    for table, column in NEVER:
+        with refused("redaction_not_approved"), connection.cursor() as cursor:
+            cursor.execute(place(table, column), {"asked": asked.pk})
+    # Nor one that can be, shown under another name than its own; its own is taken.
+    with refused("redaction_not_approved"), connection.cursor() as cursor:
+        cursor.execute(place("registry_event", "reason", kind="run"), {"asked": asked.pk})
     with connection.cursor() as cursor:
-        cursor.execute(f"SELECT to_jsonb(t)::text FROM {table} t ORDER BY 1")
-        return list(cursor.fetchall())
+        cursor.execute(place("registry_event", "reason"), {"asked": asked.pk})
 
 
-# What holds no text of anybody's, or what digests, names and rules are made of: it stays, and its module says what
-# can be done instead. A new column of text goes here, or is called `redactable` by its model.
+@pytest.mark.django_db(transaction=True)
+def test_columns_off_the_list_stay_shut_whoever_named_them(
+    committed: Callable[[], tuple[Cast, Redaction, Run]], owner_db: psycopg.Connection[Any]
+) -> None:
+    """The function looks for itself: here the owner went past the trigger, and two people were made to agree."""
+    cast, asked, _ = committed()
+    with owner_db.transaction(force_rollback=True):
+        owner_db.execute("ALTER TABLE registry_redactionplace DISABLE TRIGGER USER")
+        for table, column in NEVER:
+            with (
+                pytest.raises(psycopg.errors.CheckViolation, match="is not redacted"),
+                owner_db.transaction(),
+            ):
+                owner_db.execute(place(table, column), {"asked": asked.pk})
+                owner_db.execute(
+                    "UPDATE registry_redaction SET state = 'approved', decided_by_id = %s, decided_at = now()"
+                    " WHERE id = %s",
+                    [cast.user("cora").pk, asked.pk],
+                )
+                owner_db.execute("SELECT registry_redact(%s)", [asked.pk])
+
+
+def test_the_database_has_the_list_of_the_models(owner_db: psycopg.Connection[Any]) -> None:
+    """And nothing more: it is written at the end of every migrate."""
+    listed = redactable_columns()
+    assert len(listed) > 60
+    every = owner_db.execute(
+        "SELECT split_part(c.table_name, '_', 2), c.table_name::text, c.column_name::text, file"
+        " FROM information_schema.columns c, unnest(ARRAY[true, false]) AS f(file)"
+        " WHERE c.table_schema = 'public' AND"
+        " registry_redactable(split_part(c.table_name, '_', 2), c.table_name, c.column_name, file)"
+    ).fetchall()
+    assert sorted(every) == sorted(listed)
+
+
+def test_the_runtime_role_writes_no_list(app_db: psycopg.Connection[Any]) -> None:
+    for statement in (
+        (
+            "CREATE OR REPLACE FUNCTION registry_redactable(kind text, tab text, col text, file boolean)"
+            " RETURNS boolean LANGUAGE sql AS 'SELECT true'"
+        ),
+        "ALTER FUNCTION registry_redact(uuid) RESET search_path",
+        "CREATE TEMPORARY TABLE registry_user (id uuid)",
+    ):
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            app_db.execute(statement)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_where_temporary_tables_were_made_nothing_is_redacted(
+    committed: Callable[[], tuple[Cast, Redaction, Run]], owner_db: psycopg.Connection[Any]
+) -> None:
+    """Triggers would read them in place of ours, as the owner. The runtime role may not make any: the owner did."""
+    cast, asked, run = committed()
+    with owner_db.transaction(force_rollback=True):
+        owner_db.execute(
+            "UPDATE registry_redaction SET state = 'approved', decided_by_id = %s, decided_at = now() WHERE id = %s",
+            [cast.user("cora").pk, asked.pk],
+        )
+        owner_db.execute("CREATE TEMPORARY TABLE registry_user (id uuid)")
+        with pytest.raises(psycopg.errors.CheckViolation, match="temporary tables"):
+            owner_db.execute("SELECT registry_redact(%s)", [asked.pk])
+    assert Run.objects.get(pk=run.pk).command[1] == CANARY
+
+
+@pytest.mark.django_db
+def test_a_mark_has_room_wherever_it_may_stand() -> None:
+    for model in redactable_models().values():
+        for name in getattr(model, "redactable", ()):
+            longest = getattr(model._meta.get_field(name), "max_length", None)
+            assert longest is None or longest >= len(mark_of("0" * 64)), (model, name)
+
+
+# What holds no text that people wrote of a namespace's things: digests, states, kinds; people and their tokens. A new
+# column of text goes here, or its model calls it `redactable`, or says why it `stays`.
 KEPT = {
-    "lifecycle.checkreport": {"name"},
     "lifecycle.gateresult": {"key", "gate", "verdict"},
     "lifecycle.approval": {"verdict", "binding"},
-    "lifecycle.policy": {"target", "state", "gates", "approvals"},
-    "lifecycle.promotion": {"target", "kind", "state", "policy_snapshot", "binding"},
+    "lifecycle.policy": {"target", "state", "approvals"},
+    "lifecycle.promotion": {"target", "kind", "state", "binding"},
     "lifecycle.tiermove": {"to_tier", "state", "error"},
-    "lineage.datasetversion": {"digest"},
+    "lineage.datasetversion": {"digest", "foreign_digest"},
     "lineage.edge": {"role"},
     "lineage.experiment": {"lifecycle"},
-    "lineage.latestmetric": {"key"},
     "lineage.lineageevent": {"digest"},
     "lineage.loggedmodel": {"status", "lifecycle"},
     "lineage.node": {"kind"},
     "lineage.run": {"status", "lifecycle"},
-    "lineage.runmetric": {"key"},
+    "lineage.runmetric": {"key"},  # told of the newest
     "lineage.supply": {"digest"},
-    "registry.alias": {"name"},
-    "registry.aliasmove": {"name"},
-    "registry.artifact": {"path"},
     "registry.attachment": {"kind", "sha256"},
     "registry.blob": {"sha256", "tier", "state", "quarantine_reason"},
     "registry.delivery": {"state"},
     "registry.evaluation": {"dataset_digest"},
-    "registry.evaluationmetric": {"name"},
     "registry.event": {"type", "subject_kind", "subject_id", "actor_label", "token_prefix"},
     "registry.idempotencykey": {"key", "request_hash"},
     "registry.manifest": {"state", "digest", "oms_digest"},
     "registry.modelversion": {"status", "format", "safety", "scanned_with", "stage"},
-    "registry.namespace": {"name"},
     "registry.redaction": {"state", "fields", "salt", "outcome"},
-    "registry.redactionplace": {"kind", "table_name", "row_id", "column_name", "path", "part", "digest"},
-    "registry.registeredmodel": {"name", "risk_tier"},
+    "registry.redactionplace": {"kind", "table_name", "row_id", "column_name", "part", "digest"},
     "registry.rolegroup": {"role"},
     "registry.scanreport": {"scanner", "format", "verdict", "findings"},
     "registry.servicetoken": {"name", "prefix", "digest", "scopes"},
     "registry.signaturecheck": {"verdict"},
-    "registry.signingkey": {"name", "pem", "fingerprint"},
+    "registry.signingkey": {"pem", "fingerprint"},
     "registry.stagechange": {"from_stage", "to_stage", "move"},
     "registry.upload": {"state", "announced"},
-    "registry.uploadfile": {"path", "sha256", "status", "staging_key", "s3_upload_id", "part_digests"},
+    "registry.uploadfile": {"sha256", "status", "staging_key", "s3_upload_id", "part_digests"},
     "registry.user": {"password", "username", "first_name", "last_name", "email"},
-    "registry.webhook": {"name", "url", "events", "secret", "disabled_reason"},
+    "registry.webhook": {"events", "secret", "disabled_reason"},
 }
 
 
-def test_every_column_of_text_can_be_redacted_or_is_kept_for_a_reason() -> None:
+def test_every_column_of_text_can_be_redacted_or_stays_for_a_reason() -> None:
     told: dict[str, set[str]] = {}
     for model in apps.get_models():
         if model._meta.app_label not in {"registry", "lineage", "lifecycle"} or model._meta.proxy:
@@ -280,7 +359,7 @@ def test_every_column_of_text_can_be_redacted_or_is_kept_for_a_reason() -> None:
             if isinstance(field, models.CharField | models.TextField | models.JSONField)
             or field.get_internal_type() == "ArrayField"
         }
-        if left := texts - set(getattr(model, "redactable", ())):
+        if left := texts - set(getattr(model, "redactable", ())) - set(getattr(model, "stays", ())):
             told[model._meta.label_lower] = left
     assert told == KEPT
 
@@ -288,7 +367,7 @@ def test_every_column_of_text_can_be_redacted_or_is_kept_for_a_reason() -> None:
 def test_the_door_of_each_immutable_table_is_in_its_trigger() -> None:
     """A model that calls a column redactable has the trigger that says so, and its rows know their namespace."""
     for model in redactable_models().values():
-        assert way_to_namespace(model)
+        assert rows_within(model, uuid.uuid4()) is not None
         if model._meta.db_table in immutable_tables():
             compiled = " ".join(str(t.compile(model).install_sql) for t in model._meta.triggers)  # type: ignore[attr-defined]
             for column in model.redactable:  # type: ignore[attr-defined]

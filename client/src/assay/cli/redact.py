@@ -28,6 +28,11 @@ PLACE = re.compile(
 )
 STEP = re.compile(r"\.([^.\[\]]+)|\[([^\[\]]+)\]")
 SHOWN = 40
+BEYOND = (
+    "Not looked into: files of models, signatures, compressed documents, names of people and tokens, other spellings "
+    "of the text; backups, and what webhooks were told."
+)
+MORE = "It stands in more places than one redaction takes: ask again when these are taken out."
 
 
 @app.command()
@@ -144,7 +149,9 @@ def _found(namespace: str, found: TextFound) -> RenderableType:
     for each in found["stays"]:
         told = f"stays: {each['kind']} {each['id']}, {each['field']}. {each['why']}"
         parts.append(plain(told, "yellow"))
-    return Group(*parts)
+    if found.get("more"):
+        parts.append(plain(MORE, "yellow"))
+    return Group(*parts, plain(BEYOND, "dim"))
 
 
 def _places(places: list[RedactionPlace]) -> RenderableType:
@@ -168,7 +175,8 @@ def _one(found: Redaction) -> RenderableType:
             ("salt", found.get("salt") or ""),
         ]
     )
-    return Group(title, told, _places(found.get("where", [])))
+    more = [plain(MORE, "yellow")] if found.get("more") else []
+    return Group(title, told, _places(found.get("where", [])), *more)
 
 
 def _decision(found: Redaction) -> str:

@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from lifecycle.actions.policies import report_check
 from lifecycle.actions.promotions import decide_promotion, request_promotion
+from lifecycle.actions.quarantine import lift_quarantine, quarantine_versions
 from lifecycle.models import Promotion
 from lifecycle.promotions import settle
 from lineage.actions.datasets import Use
@@ -19,8 +20,10 @@ from lineage.models import Edge, LineageEvent, Run
 from registry.actions.attachments import add_attachment
 from registry.actions.evaluations import Measured, MeasuredOn, record_evaluation
 from registry.actions.models import edit_model
+from registry.actions.roles import grant_role
 from registry.artifacts.publish import publish
 from registry.models import (
+    SYSTEM,
     Attachment,
     Delivery,
     DeliveryAttempt,
@@ -102,6 +105,10 @@ def planted(cast: Cast) -> Planted:
     promotion = decide_promotion(
         promotion=promotion, verdict="approve", reason=CANARY, by=cast.principal("cora")
     )
+    cora = cast.principal("cora")
+    quarantine_versions(versions=[version], reason=CANARY, by=cora, found_by={"dataset": [CANARY]})
+    grant_role(namespace=cast.namespace, user=cast.user("ada"), role="production_operator", by=SYSTEM)
+    lift_quarantine(versions=[version], reason=CANARY, by=ada)
     LineageEvent.objects.create(
         namespace=cast.namespace,
         digest="e" * 64,

@@ -8,7 +8,10 @@ from typing import Any
 import pytest
 from django.db import connection
 
+from lifecycle.actions.policies import report_check
+from lifecycle.actions.promotions import decide_promotion, request_promotion
 from lifecycle.models import Policy
+from lifecycle.promotions import settle
 from lineage.models import DatasetVersion, Package, Run, RunParameter
 from lineage.provenance import completeness as of_version
 from lineage.why import explain
@@ -20,6 +23,7 @@ from registry.errors import DomainError
 from registry.models import Artifact, Event, IdempotencyKey, Redaction
 from registry.redaction.marks import MARK, marks_in
 from tests.cast import Cast
+from tests.factories import promotion_at, simple_policy, staged_version
 from tests.lineage.scenes import a_run, a_version
 from tests.registry.redaction.planting import CANARY, DIFF, Planted, another_model, columns_that_hold, planted
 
@@ -119,6 +123,40 @@ def test_whoever_knows_the_text_can_prove_that_it_stood_there(cast: Cast) -> Non
     assert place["mark"] == f"[redacted {place['digest'][:12]}]"
     # With the salt a short text can be guessed from its digest: those who do not verify do not get it.
     assert cast.client("cora").get(f"/api/v1/redactions/{row.pk}").json()["salt"] is None
+
+
+def test_an_open_promotion_goes_on_when_what_it_is_decided_by_stays(cast: Cast) -> None:
+    version = staged_version(cast)
+    promotion = request_promotion(
+        version=version, target="production", reason=CANARY, by=cast.principal("eve")
+    )
+    ci = cast.principal("ci")
+    report_check(version=version, name="integration", passed=True, sentence=CANARY, by=ci)
+    promotion = settle(promotion_id=promotion.pk)
+    approved(cast, asked(cast))
+    assert columns_that_hold(CANARY) == {}
+    done = decide_promotion(
+        promotion=promotion, verdict="approve", reason="it is better", by=cast.principal("cora")
+    )
+    assert (done.state, done.binding) == ("applied", promotion.binding)
+
+
+def test_an_open_promotion_is_void_when_its_evidence_was_taken_out(cast: Cast) -> None:
+    """Approvers would agree to something else than they were shown: it is asked for again."""
+    version = staged_version(cast)
+    simple_policy(cast, "production")
+    promotion = promotion_at(cast, "awaiting_approval", version=version)
+    approved(cast, asked(cast, text="held-out.csv"))
+    done = decide_promotion(
+        promotion=promotion, verdict="approve", reason="it is better", by=cast.principal("cora")
+    )
+    assert (done.state, done.outcome) == ("void", "the evidence changed since the gates were passed")
+    again = settle(
+        promotion_id=request_promotion(
+            version=promotion.version, target="production", reason="again", by=cast.principal("eve")
+        ).pk
+    )
+    assert again.state == "awaiting_approval"
 
 
 def test_the_journal_says_who_and_why_and_never_what(cast: Cast) -> None:

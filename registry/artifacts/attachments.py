@@ -112,7 +112,9 @@ def content_of(attachment: Attachment) -> bytes:
 def redacted_places() -> QuerySet[RedactionPlace]:
     """The documents that were taken out: their row's id is `row_id`."""
     return RedactionPlace.objects.filter(
-        kind="attachment", part=RedactionPlace.Part.FILE, redaction__state=Redaction.State.APPLIED
+        table_name=Attachment._meta.db_table,
+        part=RedactionPlace.Part.FILE,
+        redaction__state=Redaction.State.APPLIED,
     )
 
 

@@ -379,7 +379,10 @@ class Migration(migrations.Migration):
             model_name="redactionplace",
             name="redaction",
             field=models.ForeignKey(
-                on_delete=django.db.models.deletion.PROTECT, related_name="places", to="registry.redaction"
+                db_index=False,
+                on_delete=django.db.models.deletion.PROTECT,
+                related_name="places",
+                to="registry.redaction",
             ),
         ),
         migrations.AddConstraint(
@@ -499,6 +502,10 @@ class Migration(migrations.Migration):
         migrations.AddIndex(
             model_name="redactionplace",
             index=models.Index(fields=["table_name", "row_id"], name="redaction_of_row"),
+        ),
+        migrations.AddIndex(
+            model_name="redactionplace",
+            index=models.Index(fields=["redaction", "table_name", "row_id"], name="redaction_places"),
         ),
         pgtrigger.migrations.AddTrigger(
             model_name="redactionplace",

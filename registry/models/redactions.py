@@ -223,7 +223,7 @@ class RedactionPlace(AppendOnlyModel):
         FILE = "file"  # the bytes of an attachment, by their sha256
 
     id = models.BigAutoField(primary_key=True)
-    redaction = models.ForeignKey(Redaction, on_delete=models.PROTECT, related_name="places")
+    redaction = models.ForeignKey(Redaction, on_delete=models.PROTECT, related_name="places", db_index=False)
     kind = models.CharField(max_length=40)
     table_name = models.CharField(max_length=63)
     row_id = models.CharField(max_length=64)
@@ -237,7 +237,11 @@ class RedactionPlace(AppendOnlyModel):
 
     class Meta:
         triggers: ClassVar = [AppendOnly(), NamedWhenAsked()]
-        indexes: ClassVar = [models.Index(fields=["table_name", "row_id"], name="redaction_of_row")]
+        indexes: ClassVar = [
+            models.Index(fields=["table_name", "row_id"], name="redaction_of_row"),
+            # For the triggers, which ask it of every row that a redaction changes.
+            models.Index(fields=["redaction", "table_name", "row_id"], name="redaction_places"),
+        ]
 
     @property
     def words(self) -> str:

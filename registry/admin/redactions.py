@@ -36,6 +36,7 @@ class PlaceInline(ReadOnlyInline):
     fields = ("kind", "row_id", "words", "digest")
     readonly_fields = fields
     verbose_name_plural = "places"
+    hide_title = True
     ordering = ("pk",)
     tab = False
     per_page = 50
@@ -102,6 +103,7 @@ class RedactionAdmin(ScopedAdmin):
                 "What stands there is replaced by a mark, at once and for good: nobody can bring it back.",
                 "Digests, approvals and the graph stay as they are; what was sent elsewhere is not called back.",
                 "A text that has changed since it was named is left alone.",
+                "An open promotion whose evidence holds it becomes void: it is asked for again.",
             ),
             button="Take it out",
             dangerous=True,

@@ -243,6 +243,9 @@ class RedactionPlace(AppendOnlyModel):
             models.Index(fields=["redaction", "table_name", "row_id"], name="redaction_places"),
         ]
 
+    def __str__(self) -> str:
+        return f"{self.kind} {self.row_id[:8]}, {self.words}"
+
     @property
     def words(self) -> str:
         """The field and the way inside it, as people write it."""

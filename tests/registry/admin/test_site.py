@@ -63,12 +63,8 @@ def scene(db: None) -> Scene:
     blob = Artifact.objects.filter(manifest=version.manifest)[0].blob
     TierMove.objects.create(blob=blob, version=version, to_tier="cold")
     hold = LegalHold.objects.create(version=version, reason="a dispute", placed_by=ada)
-    ask_redaction(
-        namespace=made.namespace,
-        reason="a name",
-        places=[Named("legalhold", str(hold.pk), "reason")],
-        by=Principal(user=ada),
-    )
+    place = Named("legalhold", str(hold.pk), "reason")
+    ask_redaction(namespace=made.namespace, reason="a name", places=[place], by=Principal(user=ada))
     Quarantine.objects.create(version=version, reason="bad labels", by=ada, at=timezone.now())
     issue_token(user=made.people["cora"], name="laptop", namespace=made.namespace, by=SYSTEM)
     return made

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import io
 from dataclasses import dataclass
+from typing import Any
 
 from django.db import connection
 from django.utils import timezone
@@ -20,6 +21,7 @@ from lineage.models import Edge, LineageEvent, Run
 from registry.actions.attachments import add_attachment
 from registry.actions.evaluations import Measured, MeasuredOn, record_evaluation
 from registry.actions.models import edit_model
+from registry.actions.redactions import ask_redaction, decide_redaction
 from registry.actions.roles import grant_role
 from registry.artifacts.publish import publish
 from registry.models import (
@@ -29,6 +31,7 @@ from registry.models import (
     DeliveryAttempt,
     Event,
     ModelVersion,
+    Redaction,
     RegisteredModel,
     Webhook,
 )
@@ -38,6 +41,8 @@ from tests.lineage.scenes import CODE, ENVIRONMENT, a_run, a_version, digest_of
 
 CANARY = 'hunter2-"Grünkohl"-7f3a'
 DIFF = f"+TOKEN = {CANARY}\n".encode()
+
+REASON = "A password is in the command line."
 
 
 @dataclass
@@ -164,3 +169,13 @@ def columns_that_hold(text: str) -> dict[str, int]:
             if count := cursor.fetchone()[0]:
                 found[f"{table}.{column}"] = count
     return found
+
+
+def asked(cast: Cast, who: str = "ada", text: str | None = CANARY, **more: Any) -> Redaction:
+    """A redaction of the canary, or of what is named, that waits for somebody else."""
+    return ask_redaction(namespace=cast.namespace, reason=REASON, text=text, by=cast.principal(who), **more)
+
+
+def approved(cast: Cast, row: Redaction, who: str = "cora") -> Redaction:
+    """Taken out, if that person may."""
+    return decide_redaction(redaction=row, verdict="approve", reason="indeed", by=cast.principal(who))

@@ -72,6 +72,17 @@ def test_without_an_approval_nothing_is_applied(cast: Cast, asked: Redaction, ru
     ):
         with refused("redaction_not_approved", "legal_edges"):
             assert execute(f"{said} WHERE id = %s", asked.pk) > 0
+    forged = (
+        "INSERT INTO registry_redaction (id, namespace_id, state, reason, fields, more, salt, asked_by_id, asked_at,"
+        " decision_reason, {column}) SELECT gen_random_uuid(), namespace_id, 'asked', 'x', '{{}}', false, salt,"
+        " asked_by_id, now(), '', {value} FROM registry_redaction WHERE id = %s"
+    )
+    for column, value in {"applied_xid": "pg_current_xact_id()::text::bigint", "outcome": "'{}'"}.items():
+        with refused("redaction_not_approved"):
+            execute(forged.format(column=column, value=value), asked.pk)
+    # In which transaction it was asked is the database's to say: another's word is not kept.
+    execute(forged.format(column="asked_xid", value="7"), asked.pk)
+    assert not Redaction.objects.filter(asked_xid=7).exists()
     assert Run.objects.get(pk=run.pk).command == ["python", CANARY]
 
 
@@ -88,9 +99,10 @@ def test_nobody_approves_alone(cast: Cast, asked: Redaction) -> None:
         execute("UPDATE registry_redaction SET state = 'approved' WHERE id = %s", asked.pk)
     with refused("legal_edges"):
         execute(
-            "INSERT INTO registry_redaction (id, namespace_id, state, reason, fields, salt, asked_by_id, asked_at,"
-            " decided_by_id, decided_at, decision_reason) SELECT gen_random_uuid(), namespace_id, 'approved', 'x',"
-            " '{}', salt, asked_by_id, now(), %s, now(), '' FROM registry_redaction WHERE id = %s",
+            "INSERT INTO registry_redaction (id, namespace_id, state, reason, fields, more, salt, asked_by_id,"
+            " asked_at, decided_by_id, decided_at, decision_reason)"
+            " SELECT gen_random_uuid(), namespace_id, 'approved', 'x',"
+            " '{}', false, salt, asked_by_id, now(), %s, now(), '' FROM registry_redaction WHERE id = %s",
             cast.user("cora").pk, asked.pk,
         )  # fmt: skip
 
@@ -101,6 +113,7 @@ def test_what_was_asked_stays_as_it_was_shown(cast: Cast, asked: Redaction, run:
         "UPDATE registry_redaction SET reason = 'other' WHERE id = %s",
         "UPDATE registry_redaction SET salt = 'other' WHERE id = %s",
         "UPDATE registry_redaction SET asked_at = now() WHERE id = %s",
+        "UPDATE registry_redaction SET asked_xid = asked_xid + 1 WHERE id = %s",
     ):
         with refused("sealed"):
             execute(said, asked.pk)

@@ -39,11 +39,21 @@ CODE = {
     "branch": TEXT,
     "dirty": FLAG,
     "diff_digest": TEXT,
+    "source_digest": TEXT,
+    "rest_digest": TEXT,
     "untracked": TEXT_LIST,
     "directory": TEXT,
     "results": TEXT_MAP,
 }
-ENVIRONMENT = {"image_digest": TEXT, "python": TEXT, "os": TEXT, "packages": TEXT_MAP, "hardware": OBJECT}
+ENVIRONMENT = {
+    "image_digest": TEXT,
+    "python": TEXT,
+    "os": TEXT,
+    "packages": TEXT_MAP,
+    "hardware": OBJECT,
+    "lock_file": TEXT_MAP,
+    "seeds": TEXT_MAP,
+}
 CONFIG = {"path": TEXT, "digest": TEXT, "values": OBJECT}
 DIGEST = r"^(sha256|frame-v1):[0-9a-f]{64}$"
 FOREIGN = r"^md5(-dir)?:[0-9a-f]{32}$"
@@ -68,12 +78,13 @@ class NewRun(Body):
 
 
 class Capture(Body):
-    """How much of what the run used could be seen."""
+    """How much of what the run used could be seen; `seeds` are those that were set while it went on."""
 
     state = serializers.ChoiceField(choices=CAPTURES)
     notes = serializers.ListField(
         child=serializers.CharField(max_length=2000), max_length=200, default=list, allow_empty=True
     )
+    seeds = Texts(entries=100, longest=1000, required=False)
 
 
 class RunChange(Body):

@@ -32,7 +32,7 @@ def run_json(run: Run, datasets: list[dict[str, Any]]) -> dict[str, Any]:
         "entry_point": run.entry_point,
         "command": run.command,
         "code": run.code,
-        "environment": run.environment,
+        "environment": _environment(run),
         "config": run.config,
         "parameters": {p.key: p.value for p in sorted(run.parameters.all(), key=lambda p: p.key)},
         "metrics": {
@@ -40,9 +40,20 @@ def run_json(run: Run, datasets: list[dict[str, Any]]) -> dict[str, Any]:
         },
         "tags": {t.key: t.value for t in sorted(run.run_tags.all(), key=lambda t: t.key)},
         "datasets": datasets,
-        "capture": run.capture or {"state": "unknown", "notes": []},
+        "capture": _capture(run),
         "failure": run.failure,
     }
+
+
+def _environment(run: Run) -> dict[str, Any]:
+    """With every seed that is known: those set while it went on are told when it ends."""
+    seeds = run.seeds
+    return {**run.environment, "seeds": seeds} if seeds else run.environment
+
+
+def _capture(run: Run) -> dict[str, Any]:
+    told = run.capture or {"state": "unknown", "notes": []}
+    return {key: value for key, value in told.items() if key != "seeds"}
 
 
 def datasets_of(runs: Collection[UUID]) -> dict[UUID, list[dict[str, Any]]]:

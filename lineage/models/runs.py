@@ -91,11 +91,13 @@ class Run(models.Model):
     command = models.JSONField(default=list, blank=True, help_text="list of strings")
     # {commit, remote, branch, dirty, diff_digest, untracked}; null: no repository was found.
     code = models.JSONField(null=True, blank=True)
-    # {image_digest, python, os, packages: {name: version}, hardware: {}}
+    # {image_digest, python, os, packages: {name: version}, hardware: {}, lock_file: {path, digest},
+    # seeds: {name: value}: those known at the start}
     environment = models.JSONField(default=dict, blank=True)
     # {path, digest, values}
     config = models.JSONField(null=True, blank=True)
-    # {state: complete|incomplete|unknown, notes: [sentence]}: how much of what was read could be seen.
+    # {state: complete|incomplete|unknown, notes: [sentence], seeds: {name: value}}: how much of what was read could be
+    # seen, and the seeds that were set while it went on.
     capture = models.JSONField(default=dict, blank=True)
     failure = models.TextField(blank=True, default="")
     manifest = models.OneToOneField(Manifest, null=True, blank=True, on_delete=models.PROTECT)
@@ -135,6 +137,12 @@ class Run(models.Model):
 
     def __str__(self) -> str:
         return self.name or str(self.id)[:8]
+
+    @property
+    def seeds(self) -> dict[str, str]:
+        """Every seed that is known, by what it was given to, whether set before the run began or while it went on."""
+        told = (facts.get("seeds") for facts in (self.environment, self.capture) if isinstance(facts, dict))
+        return {name: value for seeds in told if isinstance(seeds, dict) for name, value in seeds.items()}
 
 
 class RunParameter(AppendOnlyModel):

@@ -29,6 +29,8 @@ ENVIRONMENT = {
     "os": "Linux",
     "packages": {"numpy": "2.2.0", "scikit-learn": "1.7.1"},
     "hardware": {"cpu": "x", "cpus": 2, "gpus": []},
+    "lock_file": {"path": "uv.lock", "digest": "sha256:" + "b" * 64},
+    "seeds": {"numpy.random.seed": "1"},
 }
 CONFIG = {"path": "conf.yaml", "digest": "sha256:" + "c" * 64, "values": {"depth": "3"}}
 COMPLETE = {"state": "complete", "notes": []}

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from assay.tracking import configuration, entry, environment, git, observe, readers, workers
+from assay.tracking import configuration, entry, environment, git, observe, readers, seeds, workers
 from assay.tracking.arguments import Arguments, existing_file
 from assay.tracking.completeness import Completeness
 from assay.tracking.datasets import Datasets, Use
@@ -38,6 +38,7 @@ class Capture:
             self.repository = self._repository()
             self._directory = str(self.attempt("the working folder", self._started_in) or "")
             self.environment: dict[str, Any] = self.attempt("the environment", self._environment) or {}
+            self._lock_file()
             self.source_digest = str(
                 self.attempt("the entry point", lambda: entry.source_digest(entered)) or ""
             )
@@ -61,8 +62,8 @@ class Capture:
         return {
             "entry_point": self.redactor.text(entry.shown(self.entry, self.repository)),
             "command": self.redactor.command(self._command()),
-            "code": self.code,
-            "environment": self.environment,
+            "code": self._code_and_rest(),
+            "environment": {**self.environment, "seeds": seeds.known(self.parameters)},
             "config": self.config,
         }
 
@@ -142,6 +143,7 @@ class Capture:
         self._begun = True
         self.attempt("data files", self.datasets.start)
         self.attempt("data files", readers.wrap)
+        self.attempt("seeds", seeds.wrap)
         self.attempt("worker processes", self._workers.start)
 
     def end(self) -> None:
@@ -153,6 +155,7 @@ class Capture:
         with observe.paused():
             self.attempt("worker processes", self._workers.stop)
             self.attempt("data files", readers.unwrap)
+            self.attempt("seeds", seeds.unwrap)
             self.attempt("data files", self._unobserved)
             if self.repository is not None:
                 self.attempt("the code", self._code_not_in_git)
@@ -164,8 +167,30 @@ class Capture:
             self.attempt("data files", self.datasets.report_foreign)
             self.attempt("data files", self.datasets.close)
 
+    def outcome(self) -> dict[str, Any]:
+        """The `capture` of a run, as it is sent when it ends: what was not seen, and the seeds that were set in it."""
+        seen = seeds.told(self.datasets.observer.seeds)
+        told = {"seeds": self.redactor.mapping(seen)} if seen else {}
+        return {**self.completeness.facts(), **told}
+
     def _environment(self) -> dict[str, Any]:
         return environment.facts()
+
+    def _code_and_rest(self) -> dict[str, Any] | None:
+        code, found = self.code, self.repository
+        if code is not None and found is not None and found.commit:
+            root = os.path.realpath(found.root)
+            files = [os.path.relpath(self._config_path, root)] if self._config_path else []
+            files += [self.environment["lock_file"]["path"]] if "lock_file" in self.environment else []
+            code["rest_digest"] = self.attempt("the code", lambda: found.rest_digest(files)) or ""
+        return code
+
+    def _lock_file(self) -> None:
+        """What the packages were to be, by the file of the folder that was started in, or of one above it."""
+        top = self.repository.root if self.repository is not None else None
+        found = self.attempt("the lock file", lambda: environment.lock_file(self.entry.folder, top))
+        if found:
+            self.environment["lock_file"] = {**found, "path": self.redactor.text(found["path"])}
 
     def _command(self) -> list[str]:
         return entry.command()

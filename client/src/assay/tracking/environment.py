@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib.metadata
 import os
 import platform
@@ -21,6 +22,13 @@ ALLOWED_VARIABLES = (
 )  # fmt: skip
 
 
+# What tools write down of the packages that are to be installed, the more exact first.
+LOCK_FILES = (
+    "uv.lock", "poetry.lock", "pdm.lock", "pylock.toml", "Pipfile.lock", "conda-lock.yml", "pixi.lock",
+    "requirements.lock", "requirements.txt.lock",
+)  # fmt: skip
+
+
 def facts(python: str = "", path: Sequence[str] | None = None) -> dict[str, Any]:
     """The `environment` of a run, as it is sent: of this interpreter, or of that with this name and search path."""
     return {
@@ -30,6 +38,24 @@ def facts(python: str = "", path: Sequence[str] | None = None) -> dict[str, Any]
         "packages": packages(path),
         "hardware": hardware(),
     }
+
+
+def lock_file(folder: Path, top: Path | None = None) -> dict[str, str] | None:
+    """`{path, digest}` of the first lock file beside the entry point, or in a folder above it up to `top`, as it is
+    now; the path from there. None where there is none. Raises OSError."""
+    folder, top = folder.resolve(), (top or folder).resolve()
+    inside = folder.is_relative_to(top)
+    for place in [folder, *folder.parents]:
+        for name in LOCK_FILES:
+            file = place / name
+            if file.is_file():
+                with file.open("rb") as content:
+                    digest = hashlib.file_digest(content, "sha256").hexdigest()
+                shown = file.relative_to(top).as_posix() if inside else name
+                return {"path": shown, "digest": f"sha256:{digest}"}
+        if not inside or place == top:
+            break
+    return None
 
 
 def packages(path: Sequence[str] | None = None) -> dict[str, str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import subprocess
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -40,6 +41,15 @@ class Repository:
     def tracked(self) -> frozenset[str]:
         """Paths that Git tracks, relative to the root."""
         return frozenset(_paths(ask(self.root, "ls-files", "-z")))
+
+    def rest_digest(self, recorded: Collection[str]) -> str:
+        """`sha256:<hex>` of everything that Git tracks but for these paths, which are recorded by themselves: so that a
+        commit that changed nothing else is known for one. Raises GitFailed."""
+        lines = _git(self.root, "ls-files", "-s", "-z").split(b"\0")
+        left_out = {os.fsencode(path) for path in recorded}
+        kept = [line for line in lines if line.partition(b"\t")[2] not in left_out]
+        digest = hashlib.sha256(b"\0".join(kept))
+        return f"sha256:{digest.hexdigest()}"
 
     def facts(self, redactor: Redactor) -> dict[str, Any]:
         """The `code` of a run, as it is sent."""

@@ -55,6 +55,7 @@ _HARMLESS = {
 _MOST_OUTSIDE = 1000
 # Each takes somewhat more than a kilobyte of memory.
 MOST_READ = 1_000_000
+_MOST_SEEDS = 100
 # Flags with which nothing that the file held before is read.
 _MAKES_ANEW = os.O_TRUNC | os.O_APPEND | os.O_EXCL
 
@@ -137,6 +138,8 @@ class Observer:
         self.errors = 0
         # what readers have looked at already, in their own words
         self.looked: set[tuple[str, int]] = set()
+        # what each random generator was seeded with
+        self.seeds: dict[str, list[str]] = {}
         self._on_read = on_read
         self._on_result = on_result
         self._folders: dict[str, str] = {}
@@ -181,6 +184,12 @@ class Observer:
         """A database answered a statement with a table in memory."""
         if self._on_result is not None:
             self._on_result(text, parameters, table)
+
+    def seeded(self, name: str, value: str) -> None:
+        """A random generator was given a seed."""
+        values = self.seeds.setdefault(name, [])
+        if len(values) < _MOST_SEEDS and value not in values:
+            values.append(value)
 
     def renamed(self, target: object) -> None:
         path = self.absolute(target)

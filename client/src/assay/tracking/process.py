@@ -18,7 +18,7 @@ import traceback
 from pathlib import Path
 from typing import Any
 
-from . import observe, readers, telling
+from . import observe, readers, seeds, telling
 
 PLAN = "plan.json"
 _SECONDS = 120.0
@@ -69,6 +69,7 @@ def begin(folder: str) -> None:
     observer = ProcessObserver(observe.Rules.under(roots), folder)
     observe.start(observer)
     readers.wrap()
+    seeds.wrap()
     # registered first, so it runs last: everything that was imported is there
     atexit.register(_end, observer)
 

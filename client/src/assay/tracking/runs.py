@@ -248,7 +248,7 @@ class ActiveRun:
             self.id = sender.run  # one that could not be created at first may have been since
             # a clock that was set back must not make it end before it began
             facts: dict[str, Any] = {"status": self.status, "ended_at": max(_now(), self._started)}
-            facts["capture"] = capture.completeness.facts()
+            facts["capture"] = capture.outcome()
             if told.failure:
                 failure = capture.redactor.text(told.failure)
                 facts["failure"] = failure[-_MOST_FAILURE:] if ended else failure[:_MOST_FAILURE]

@@ -56,6 +56,12 @@ class TellingObserver(observe.Observer):
     def result(self, text: str, parameters: str, table: FrameDigest) -> None:
         self.line(kind="result", text=text, parameters=parameters, table=asdict(table))
 
+    def seeded(self, name: str, value: str) -> None:
+        before = len(self.seeds.get(name, ()))
+        super().seeded(name, value)
+        if len(self.seeds[name]) > before:
+            self.line(kind="seed", name=name, value=value)
+
     def tell_unobservable(self) -> None:
         """At the end of the process."""
         for sentence in readers.unobservable(self.rules.roots):
@@ -112,6 +118,8 @@ def take(observer: observe.Observer, line: dict[str, Any]) -> None:
         observer.errors += int(line["count"])
     elif kind == "result":
         observer.result(line["text"], line["parameters"], FrameDigest(**line["table"]))
+    elif kind == "seed":
+        observer.seeded(str(line["name"]), str(line["value"]))
     elif kind in ("read", "foreign"):
         seen = observe.Seen(Stamp(**line["stamp"]), line["writable"])
         if kind == "foreign":

@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from . import observe, readers, telling
+from . import observe, readers, seeds, telling
 
 # For each run, the folder for the lists of opened files, and its rules.
 Plans = list[tuple[str, observe.Rules]]
@@ -77,6 +77,7 @@ class WatchedRun:
         for observer in watching:
             observe.start(observer)
         readers.wrap()
+        seeds.wrap()
         try:
             type(self._process).run(self._process)
         finally:

@@ -6,8 +6,10 @@ from collections.abc import Collection, Sequence
 from typing import Any
 from uuid import UUID
 
+from django.db.models import Count, Q
+
 from lineage import completeness as facts
-from lineage.completeness import Bought
+from lineage.completeness import SEED, WHOLE, Bought, Used
 from lineage.graph import ancestors
 from lineage.models import DatasetVersion, Edge, Run, Supply
 from registry.artifacts.download import entries_of
@@ -71,11 +73,12 @@ def _digests(datasets: Collection[UUID]) -> dict[UUID, str]:
 
 
 def completeness(version: ModelVersion, *, require: Collection[str] = ()) -> dict[str, Any]:
-    """What is known of its making now: `{"state", "missing", "notes"}`; `require` names further facts."""
+    """What is known of its making now: `{"state", "score", "missing", "absent", "notes"}`; `require` names further
+    facts."""
     if bought := purchase_of(version):
         return facts.completeness_of_purchase(bought, require=require)
     run = run_of(version)
-    return facts.completeness(run, datasets_read_by(run), require=require)
+    return facts.completeness(run, used_by(run), require=require)
 
 
 def purchase_of(version: ModelVersion) -> Bought | None:
@@ -117,8 +120,13 @@ def has_report(version: ModelVersion) -> bool:
     return version.attachments.filter(kind=Attachment.Kind.SUPPLIER_REPORT).exists()
 
 
-def datasets_read_by(run: Run | None) -> int:
-    """How many dataset versions a run read."""
+def used_by(run: Run | None) -> Used:
+    """What the rows beside a run tell of it. Two queries."""
     if run is None:
-        return 0
-    return Edge.objects.filter(to_node_id=run.pk, role=Edge.Role.INPUT).values("from_node").distinct().count()
+        return Used()
+    read = Edge.objects.filter(to_node_id=run.pk, role=Edge.Role.INPUT).values("from_node")
+    whole = Q(*[("digest__startswith", scheme) for scheme in WHOLE], _connector=Q.OR)
+    found = DatasetVersion.objects.filter(pk__in=read).aggregate(
+        datasets=Count("pk"), undigested=Count("pk", filter=~whole)
+    )
+    return Used(**found, seeded=run.parameters.filter(key__iregex=SEED).exists())

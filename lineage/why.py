@@ -11,7 +11,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from lineage.completeness import Fact, State, absent_facts, capture_of
+from lineage.completeness import Fact, State, Used, absent_facts, capture_of
 from lineage.differences import KINDS, Difference, differences_between
 from lineage.making import Making, makings_of
 from registry.models import ModelVersion, Principal
@@ -132,7 +132,7 @@ def _reservations(a: Making, b: Making) -> list[str]:
     for side in (a, b):
         if side.run is None:
             continue
-        absent = absent_facts(side.run, len(side.inputs))
+        absent = absent_facts(side.run, Used(len(side.inputs)))
         unknown = [words for fact, words in absent.items() if fact in COMPARED]
         if unknown:
             told.append(f"Not recorded of {side.label}: {'; '.join(unknown)}.")

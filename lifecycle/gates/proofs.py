@@ -7,7 +7,7 @@ from typing import Any
 
 from lifecycle.gates.kinds import Context, Finding, Gate, Parameter, Verdict
 from lifecycle.models import CheckReport
-from lineage.completeness import Bought, Fact, State, completeness_of_purchase
+from lineage.completeness import Bought, Fact, State, completeness_of_purchase, named
 from lineage.provenance import completeness, purchase_of
 from registry.artifacts.integrity import integrity
 from registry.artifacts.scrub import verify_blobs_of
@@ -24,7 +24,7 @@ class LineageComplete(Gate):
     )
 
     def claim(self, given: dict[str, Any]) -> str:
-        further = f", with {', '.join(given['require'])}" if given["require"] else ""
+        further = f", with {', '.join(map(named, given['require']))}" if given["require"] else ""
         return (
             "the run, code, data and environment that made it are recorded, or whom it was bought from and how"
             f"{further}"
@@ -57,7 +57,7 @@ class LineageComplete(Gate):
 def _of_purchase(bought: Bought, require: list[str]) -> Finding:
     """Of what was bought, the purchase is to be recorded."""
     told = completeness_of_purchase(bought, require=require)
-    evidence = {"state": told["state"], "missing": told["missing"], "supply": told["supply"]}
+    evidence = {key: told[key] for key in ("state", "missing", "supply")}
     if told["state"] == State.COMPLETE:
         return Finding(Verdict.PASS, f"{bought.sentence}.", evidence)
     said = "; ".join(told["missing"])

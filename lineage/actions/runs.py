@@ -14,7 +14,7 @@ from django.utils import timezone
 from lineage.completeness import completeness
 from lineage.graph import add_nodes
 from lineage.models import Experiment, LatestMetric, Lifecycle, Node, Run, RunMetric, RunParameter, RunTag
-from lineage.provenance import datasets_read_by
+from lineage.provenance import used_by
 from registry.errors import DomainError, Forbidden, InvalidInput
 from registry.journal import record
 from registry.models import ModelVersion, Namespace, Principal
@@ -226,7 +226,7 @@ def _write_capture(row: Run, capture: Mapping[str, Any]) -> None:
 
 def retell_completeness(row: Run) -> None:
     """Versions registered while the run went on hear what it captured and how it ended."""
-    ModelVersion.objects.filter(run_id=row.pk).update(completeness=completeness(row, datasets_read_by(row)))
+    ModelVersion.objects.filter(run_id=row.pk).update(completeness=completeness(row, used_by(row)))
 
 
 @transaction.atomic

@@ -14,7 +14,7 @@ from lineage.actions.runs import check_own
 from lineage.completeness import completeness, completeness_of_purchase
 from lineage.graph import Arrow, add_edges, add_nodes
 from lineage.models import Edge, Lifecycle, Node, Run, Supply
-from lineage.provenance import announced, bought, datasets_read_by
+from lineage.provenance import announced, bought, used_by
 from registry.actions.versions import create_version
 from registry.errors import InvalidInput
 from registry.models import ModelVersion, Namespace, Principal, Upload
@@ -101,7 +101,7 @@ def register_version(  # noqa: PLR0913 - a version is made of this much
 def _known(run: Run | None, supply: Supply | None, upload: Upload) -> dict[str, Any]:
     """What is known of its making, before its bytes are proven."""
     if supply is None:
-        return completeness(run, datasets_read_by(run))
+        return completeness(run, used_by(run))
     return completeness_of_purchase(bought(supply, announced(upload), report=False))
 
 

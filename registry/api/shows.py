@@ -116,11 +116,15 @@ def version_json(version: ModelVersion) -> dict[str, Any]:
         "verified_at": _verified_at(held, version.ready_at),
         "url": version_page(version),
         "metrics": list(latest_metrics(version.evaluations.all())),
-        "completeness": {"state": "unknown", "missing": [], "notes": [], **version.completeness},
+        "completeness": {**UNTOLD, **version.completeness},
         # Of a model that was bought: told with its completeness, by the wing that knows.
         "supply": version.completeness.get("supply"),
         "signature": signature_of(version),
     }
+
+
+# The completeness of a version of which nothing was told.
+UNTOLD: dict[str, Any] = {"state": "unknown", "score": None, "missing": [], "absent": {}, "notes": []}
 
 
 def signature_of(version: ModelVersion) -> dict[str, Any] | None:

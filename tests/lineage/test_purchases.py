@@ -73,7 +73,8 @@ def test_it_works(cast: Cast) -> None:
     assert told["run"] is None
     assert told["supply"] == {**PURCHASE, "digest_of": "model.onnx", "report": False}
     assert told["completeness"]["state"] == "complete"
-    assert told["completeness"]["notes"] == ["no report by the supplier"]
+    assert told["completeness"]["absent"] == {"supplier_report": "no report by the supplier"}
+    assert told["completeness"]["score"] == 100 * 5 // 6
     row = Supply.objects.get(version=version)
     assert (row.supplier, row.contract) == ("Acme AI", "C-17")
     found = gate(version)

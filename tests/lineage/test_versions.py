@@ -55,7 +55,13 @@ def test_it_works(cast: Cast, ben: APIClient, upload: Upload) -> None:
     assert shown["run"] == str(run.pk)
     assert shown["parameters"] == {"lr": "0.1"}
     assert (shown["format"], shown["description"], shown["tags"]) == ("skops", "better", {"team": "risk"})
-    assert shown["completeness"] == {"state": "complete", "missing": [], "notes": []}
+    assert shown["completeness"] == {
+        "state": "complete",
+        "score": 100,
+        "missing": [],
+        "absent": {},
+        "notes": [],
+    }
     assert Node.objects.get(pk=shown["id"]).kind == Node.Kind.MODEL_VERSION
     into = Edge.objects.filter(to_node=shown["id"])
     assert set(into.values_list("from_node", "role")) == {(run.pk, "output"), (base.pk, "base")}

@@ -23,14 +23,29 @@ class Input:
     digest: str
     rows: int | None
     contexts: frozenset[str]
+    columns: int | None = None
+    # Types by column, in their order; empty where they are not known.
+    schema: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Base:
-    """A version that another was trained from; its reference is empty where the caller may not see it."""
+    """A version that another was trained from; reference and digest are empty where the caller may not see it, the
+    digest also until its bytes are proven."""
 
     id: UUID
     reference: str
+    digest: str = ""
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A metric's value, on which dataset by name, and the interval that was given for it."""
+
+    value: float
+    dataset: str = ""
+    low: float | None = None
+    high: float | None = None
 
 
 @dataclass
@@ -44,8 +59,7 @@ class Making:
     inputs: list[Input] = field(default_factory=list)
     bases: list[Base] = field(default_factory=list)
     run_metrics: dict[str, float] = field(default_factory=dict)
-    # The value, and the name of the dataset.
-    evaluations: dict[MetricKey, tuple[float, str]] = field(default_factory=dict)
+    evaluations: dict[MetricKey, Measured] = field(default_factory=dict)
 
     @property
     def marks(self) -> frozenset[str]:
@@ -111,11 +125,28 @@ def _inputs(runs: Mapping[UUID, Run]) -> dict[UUID | None, list[Input]]:
     found: dict[UUID | None, list[Input]] = {}
     for (run, dataset), read_for in contexts.items():
         if version := held.get(dataset):
-            read = Input(version.dataset.name, version.digest, version.rows, frozenset(read_for))
+            read = Input(
+                version.dataset.name,
+                version.digest,
+                version.rows,
+                frozenset(read_for),
+                version.columns,
+                types_of(version.schema),
+            )
             found.setdefault(run, []).append(read)
     for inputs in found.values():
         inputs.sort(key=lambda each: (each.name, each.digest))
     return found
+
+
+def types_of(schema: Any) -> dict[str, str]:
+    """Types by column from either form in which clients send a schema: `{column: type}`, or a list of
+    `{"name", "type"}`. Empty for anything else."""
+    if isinstance(schema, dict):
+        return {str(name): str(kind) for name, kind in schema.items()}
+    if isinstance(schema, list) and all(isinstance(each, dict) and "name" in each for each in schema):
+        return {str(each["name"]): str(each.get("type", "")) for each in schema}
+    return {}
 
 
 def _bases(versions: Sequence[ModelVersion], principal: Principal) -> dict[UUID, list[Base]]:
@@ -125,23 +156,26 @@ def _bases(versions: Sequence[ModelVersion], principal: Principal) -> dict[UUID,
         .values_list("to_node_id", "from_node_id")
     )
     rows = ModelVersion.objects.visible_to(principal).filter(pk__in={base for _, base in pairs})
-    seen = {row.pk: row.reference for row in rows.select_related("model__namespace")}
+    seen = {
+        row.pk: (row.reference, f"sha256:{row.manifest.digest}" if row.manifest.digest else "")
+        for row in rows.select_related("model__namespace", "manifest")
+    }
     found: dict[UUID, list[Base]] = {}
     for version, base in pairs:
-        found.setdefault(version, []).append(Base(base, seen.get(base, "")))
+        found.setdefault(version, []).append(Base(base, *seen.get(base, ("", ""))))
     return found
 
 
-def _evaluations(versions: Sequence[ModelVersion]) -> dict[UUID, dict[MetricKey, tuple[float, str]]]:
+def _evaluations(versions: Sequence[ModelVersion]) -> dict[UUID, dict[MetricKey, Measured]]:
     """The latest value of each metric that was evaluated, by version."""
     where = ("evaluation__version", "evaluation__dataset_digest", "evaluation__split", "evaluation__slice")
     rows: Any = (
         EvaluationMetric.objects.filter(evaluation__version__in=versions)
         .order_by(*where, "name", "-evaluation__at", "-evaluation__pk")
         .distinct(*where, "name")
-        .values_list(*where, "name", "value", "evaluation__dataset")
+        .values_list(*where, "name", "value", "evaluation__dataset", "low", "high")
     )
-    found: dict[UUID, dict[MetricKey, tuple[float, str]]] = {}
-    for version, digest, split, part, name, value, dataset in rows:
-        found.setdefault(version, {})[digest, split, part, name] = (value, dataset)
+    found: dict[UUID, dict[MetricKey, Measured]] = {}
+    for version, digest, split, part, name, *measured in rows:
+        found.setdefault(version, {})[digest, split, part, name] = Measured(*measured)
     return found

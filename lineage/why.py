@@ -1,18 +1,18 @@
 """Why two versions differ: the difference of their metrics beside what differs in what made them.
 
-What differs is ranked by what most often explains a model: its data, the version it was trained from, its code,
-its parameters, its configuration, its environment. No cause is claimed where several things differ, nor where
-something was not recorded.
+What differs is ranked by what most often explains a model: its data and how that was split, the version it was
+trained from, its code, its settings and seeds, where it was made. What is but a consequence of another difference is
+told with it. No cause is claimed where several things differ, nor where something was not recorded.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
 from lineage.completeness import Fact, State, Used, absent_facts, capture_of
-from lineage.differences import KINDS, Difference, differences_between
+from lineage.differences import KINDS, Difference, causes, compare_metrics, differences_between
+from lineage.differences.metrics import within_intervals
 from lineage.making import Making, makings_of
 from registry.models import ModelVersion, Principal
 
@@ -23,56 +23,22 @@ TOLD = 3
 
 
 def explain(a: ModelVersion, b: ModelVersion, principal: Principal) -> dict[str, Any]:
-    """`{"a", "b", "metrics", "differences", "sentence"}`, the two versions being visible to the principal."""
+    """`{"a", "b", "cause", "metrics", "differences", "sentence", "reservations"}`, the two versions being visible to
+    the principal. `cause` is the one kind that differs; null where none does, or several do."""
     first, second = makings_of([a, b], principal)
     differences = differences_between(first, second)
     metrics = compare_metrics(first, second)
+    kinds = causes(differences)
+    reservations = _reservations(first, second)
     return {
         "a": first.label,
         "b": second.label,
+        "cause": kinds[0] if len(kinds) == 1 else None,
         "metrics": metrics,
-        "differences": [
-            {"kind": each.kind, "sentence": each.sentence, "a": each.a, "b": each.b} for each in differences
-        ],
-        "sentence": " ".join([_verdict(first, second, differences, metrics), *_reservations(first, second)]),
+        "differences": [each.json() for each in differences],
+        "sentence": " ".join([_verdict(first, second, differences, metrics), *reservations]),
+        "reservations": reservations,
     }
-
-
-def compare_metrics(a: Making, b: Making) -> list[dict[str, Any]]:
-    """Metrics that were measured of both: by evaluation on the same data, else what the runs measured."""
-    shared = sorted(set(a.evaluations) & set(b.evaluations))
-    if shared:
-        return [
-            {
-                "name": key[3],
-                "dataset": b.evaluations[key][1],
-                "dataset_digest": key[0],
-                "split": key[1],
-                "slice": key[2],
-                **_pair(a.evaluations[key][0], b.evaluations[key][0]),
-            }
-            for key in shared
-        ]
-    return [
-        {
-            "name": name,
-            "dataset": "",
-            "dataset_digest": "",
-            "split": "",
-            "slice": "",
-            **_pair(a.run_metrics[name], b.run_metrics[name]),
-        }
-        for name in sorted(set(a.run_metrics) & set(b.run_metrics))
-    ]
-
-
-def _pair(a: float, b: float) -> dict[str, float | None]:
-    """Both values and b - a; null what is no finite number, as the difference of two that are may be."""
-    return {"a": _finite(a), "b": _finite(b), "difference": _finite(b - a)}
-
-
-def _finite(value: float) -> float | None:
-    return value if math.isfinite(value) else None
 
 
 def _verdict(
@@ -80,33 +46,46 @@ def _verdict(
 ) -> str:
     if a.version.pk == b.version.pk:
         return f"{a.label} is one version: there is nothing to compare."
-    kinds = [kind for kind in KINDS if any(each.kind == kind for each in differences)]
+    kinds = causes(differences)
     if not kinds:
         return _nothing(a, b, metrics)
+    same = f" {a.label} and {b.label} hold the same bytes all the same." if _same_bytes(a, b) else ""
     if len(kinds) == 1:
-        told = "; ".join(each.sentence for each in differences[:TOLD])
-        more = f"; and {len(differences) - TOLD} more" if len(differences) > TOLD else ""
+        own = [each.sentence for each in differences if not each.follows]
+        with_it = [each.sentence for each in differences if each.follows]
         only = "Of what is recorded, only" if _reservations(a, b) else "Only"
-        return f"{only} {_subject(kinds[0], differences)}: {told}{more}."
-    nouns = [KINDS[kind].noun for kind in kinds]
-    return f"Several things differ, and any may be the cause: {', '.join(nouns[:-1])} and {nouns[-1]}."
+        following = f". With it: {_listed(with_it)}" if with_it else ""
+        differ = "differ" if KINDS[kinds[0]].plural else "differs"
+        return f"{only} {_noun(kinds[0], differences)} {differ}: {_listed(own)}{following}.{same}"
+    nouns = [_noun(kind, differences) for kind in kinds]
+    return f"Several things differ, and any may be the cause: {', '.join(nouns[:-1])} and {nouns[-1]}.{same}"
 
 
-def _subject(kind: str, differences: Sequence[Difference]) -> str:
-    told = KINDS[kind]
-    noun = told.noun
-    if kind == "data" and not any(each.training for each in differences):
-        noun = "the data that was not trained on"
-    return f"{noun} {'differ' if told.plural else 'differs'}"
+def _listed(sentences: Sequence[str]) -> str:
+    more = f"; and {len(sentences) - TOLD} more" if len(sentences) > TOLD else ""
+    return "; ".join(sentences[:TOLD]) + more
+
+
+def _noun(kind: str, differences: Sequence[Difference]) -> str:
+    if kind == "data" and not any(each.training for each in differences if each.kind == "data"):
+        return "the data that was not trained on"
+    return KINDS[kind].noun
+
+
+def _same_bytes(a: Making, b: Making) -> bool:
+    digest = a.version.manifest.digest
+    return bool(digest) and digest == b.version.manifest.digest
 
 
 def _nothing(a: Making, b: Making, metrics: Sequence[dict[str, Any]]) -> str:
-    alike = metrics and all(each["difference"] == 0 for each in metrics)
-    digest = a.version.manifest.digest
-    if digest and digest == b.version.manifest.digest:
+    if _same_bytes(a, b):
         return f"{a.label} and {b.label} hold the same bytes, and nothing recorded differs between them."
-    if alike:
+    if metrics and all(each["difference"] == 0 for each in metrics):
         return f"{a.label} and {b.label} measure the same, and nothing recorded differs between them."
+    if within_intervals(metrics):
+        return (
+            "Nothing recorded explains this; no metric differs by more than the intervals given for it allow."
+        )
     return "Nothing recorded explains this."
 
 

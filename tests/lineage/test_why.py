@@ -66,8 +66,8 @@ PLANTED: list[tuple[str, dict[str, Any], str, str]] = [
     (
         "the seed",
         {"parameters": {"lr": "0.1", "seed": "7"}},
-        "parameters",
-        "the parameter seed changed: 1 in",
+        "seed",
+        "Only the seed differs: the parameter seed changed: 1 in",
     ),
     (
         "one more",
@@ -93,14 +93,14 @@ PLANTED: list[tuple[str, dict[str, Any], str, str]] = [
     (
         "the image",
         environment(image_digest="sha256:" + "0" * 64),
-        "environment",
-        "the container image changed",
+        "image",
+        "Only the container image differs: the container image changed",
     ),
     (
         "the machine",
         environment(hardware={"cpu": "x", "cpus": 8, "gpus": []}),
-        "environment",
-        "the hardware (cpus) changed: 2 in",
+        "hardware",
+        "Only the hardware differs: the number of processors changed: 2 in",
     ),
 ]
 
@@ -155,7 +155,10 @@ def test_the_split_swapped(cast: Cast) -> None:
     right = [read("x.csv", context="test"), read("y.csv", context="training")]
     a, b = a_version(cast, a_run(cast, uses=left)), a_version(cast, a_run(cast, uses=right))
     found = why(cast, a, b)
-    assert {each["kind"] for each in found["differences"]} == {"data"}
+    assert {each["kind"] for each in found["differences"]} == {"split"}
+    assert found["sentence"].startswith(
+        "Only the split of the data differs: the use of the dataset x.csv changed"
+    )
     assert "for training" in found["sentence"]
     assert "for test" in found["sentence"]
 

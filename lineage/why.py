@@ -23,20 +23,22 @@ TOLD = 3
 
 
 def explain(a: ModelVersion, b: ModelVersion, principal: Principal) -> dict[str, Any]:
-    """`{"a", "b", "cause", "metrics", "differences", "sentence", "reservations"}`, the two versions being visible to
-    the principal. `cause` is the one kind that differs; null where none does, or several do."""
+    """`{"a", "b", "cause", "metrics", "differences", "sentence", "verdict", "reservations"}`, the two versions being
+    visible to the principal. `cause` is the one kind that differs; null where none does, or several do. The sentence is
+    the verdict and behind it the reservations: what is not known."""
     first, second = makings_of([a, b], principal)
     differences = differences_between(first, second)
     metrics = compare_metrics(first, second)
     kinds = causes(differences)
-    reservations = _reservations(first, second)
+    verdict, reservations = _verdict(first, second, differences, metrics), _reservations(first, second)
     return {
         "a": first.label,
         "b": second.label,
         "cause": kinds[0] if len(kinds) == 1 else None,
         "metrics": metrics,
         "differences": [each.json() for each in differences],
-        "sentence": " ".join([_verdict(first, second, differences, metrics), *reservations]),
+        "sentence": " ".join([verdict, *reservations]),
+        "verdict": verdict,
         "reservations": reservations,
     }
 
@@ -52,9 +54,9 @@ def _verdict(
     same = f" {a.label} and {b.label} hold the same bytes all the same." if _same_bytes(a, b) else ""
     if len(kinds) == 1:
         own = [each.sentence for each in differences if not each.follows]
-        with_it = [each.sentence for each in differences if each.follows]
+        with_it = [each.what for each in differences if each.follows]
         only = "Of what is recorded, only" if _reservations(a, b) else "Only"
-        following = f". With it: {_listed(with_it)}" if with_it else ""
+        following = f". With it changed: {_listed(with_it)}" if with_it else ""
         differ = "differ" if KINDS[kinds[0]].plural else "differs"
         return f"{only} {_noun(kinds[0], differences)} {differ}: {_listed(own)}{following}.{same}"
     nouns = [_noun(kind, differences) for kind in kinds]

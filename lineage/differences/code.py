@@ -81,18 +81,16 @@ def code(sides: Sides) -> Iterator[Difference]:
 
 def _commits(mine: _Code, theirs: _Code, sides: Sides) -> Difference:
     told = f"commit {mine.commit[:10]}", f"commit {theirs.commit[:10]}"
-    found = changed("code", "the code", told, sides, (mine.commit, theirs.commit))
+    values = mine.commit, theirs.commit
     ours, others = _place(mine.remote), _place(theirs.remote)
     if ours and others and ours != others:
-        return replace(found, sentence=f"{found.sentence}, of another repository")
-    more = f" ({mine.commit[:10]}..{theirs.commit[:10]})"
-    more += "; all that changed are files recorded by themselves" if same_rest(mine, theirs) else ""
-    return replace(
-        found,
-        sentence=found.sentence + more,
-        follows="recorded" if same_rest(mine, theirs) else "",
-        link=compare_link(mine.remote or theirs.remote, mine.commit, theirs.commit),
-    )
+        return changed("code", "the code", told, sides, values, more="these are of two repositories")
+    same = same_rest(mine, theirs)
+    more = f"{mine.commit[:7]}..{theirs.commit[:7]}"
+    more += ", in which only files changed that are recorded by themselves" if same else ""
+    link = compare_link(mine.remote or theirs.remote, *values)
+    found = changed("code", "the code", told, sides, values, more=more)
+    return replace(found, follows="recorded" if same else "", link=link)
 
 
 def _edits(mine: _Code, theirs: _Code, sides: Sides) -> Difference:
@@ -117,7 +115,7 @@ def compare_link(remote: str, a: str, b: str) -> str:
     if host.startswith(_ALIKE):
         return ""
     known = _PUBLIC.get(host) or host.partition(".")[0]
-    return _FORGES[known].format(host=host, path=path, a=a, b=b) if known in _FORGES else ""
+    return _FORGES[known].format(host=host, path=path, a=a[:12], b=b[:12]) if known in _FORGES else ""
 
 
 def _place(remote: str) -> tuple[str, str] | None:

@@ -78,9 +78,9 @@ def _dataset(
     if {i.digest for i in left} == {i.digest for i in right}:
         return _used_otherwise(what, left, right, sides)
     told = [" and ".join(_told(each, named=named) for each in side) for side in (left, right)]
-    found = changed("data", what, (told[0], told[1]), sides, (_shown(left), _shown(right)))
     more = _content(left[0], right[0]) if len(left) == len(right) == 1 else ""
-    return replace(found, sentence=found.sentence + more, training=_trains([*left, *right]))
+    found = changed("data", what, (told[0], told[1]), sides, (_shown(left), _shown(right)), more=more)
+    return replace(found, training=_trains([*left, *right]))
 
 
 def _used_otherwise(what: str, left: list[Input], right: list[Input], sides: Sides) -> Difference:
@@ -99,9 +99,9 @@ def _read_by_one(each: Input, reader: Making, other: Making, *, second: bool = F
 
 
 def _content(left: Input, right: Input) -> str:
-    """What of the content is known to differ, to be added to the sentence."""
+    """What of the content is known to differ."""
     if _scheme(left) != _scheme(right):
-        return "; these are digests of different kinds, so the content may be the same"
+        return "these are digests of different kinds, so the content may be the same"
     if not left.schema or not right.schema:
         return ""
     mine, theirs = left.schema, right.schema
@@ -118,9 +118,9 @@ def _content(left: Input, right: Input) -> str:
         if names
     ]
     if told:
-        return f"; columns {', '.join(told)}"
+        return f"columns {', '.join(told)}"
     same_rows = left.rows is not None and left.rows == right.rows
-    return "; as many rows of the same columns, so values or their order changed" if same_rows else ""
+    return "as many rows of the same columns, so values or their order changed" if same_rows else ""
 
 
 def _listed(names: list[str]) -> str:

@@ -36,7 +36,8 @@ KINDS: dict[str, Kind] = {
 
 @dataclass(frozen=True)
 class Difference:
-    """One difference. `a` and `b` are what each side has, null where it has nothing; `told` is that in words.
+    """One difference. `a` and `b` are what each side has, null where it has nothing; `told` is that in words. `more` is
+    what else is known of it, a part of the sentence too.
 
     `follows` is the kind of the difference of which this one is a consequence: an image brings its packages. `link`
     is where the change can be read, as text.
@@ -48,6 +49,7 @@ class Difference:
     told: tuple[str, str]
     a: Any
     b: Any
+    more: str = ""
     training: bool = True
     follows: str = ""
     link: str = ""
@@ -64,6 +66,7 @@ class Difference:
             "what": self.what,
             "sentence": self.sentence,
             "told": list(self.told),
+            "more": self.more,
             "a": self.a,
             "b": self.b,
             "follows": self.follows,
@@ -72,12 +75,18 @@ class Difference:
 
 
 def changed(
-    kind: str, what: str, told: tuple[str, str], sides: tuple[Making, Making], values: tuple[Any, Any]
+    kind: str,
+    what: str,
+    told: tuple[str, str],
+    sides: tuple[Making, Making],
+    values: tuple[Any, Any],
+    *,
+    more: str = "",
 ) -> Difference:
     """`what` is one thing in the first version and another in the second; `told` are both in words."""
     a, b = sides
     sentence = f"{what} changed: {told[0]} in {a.label}, {told[1]} in {b.label}"
-    return Difference(kind, what, sentence, told, *values)
+    return Difference(kind, what, f"{sentence}; {more}" if more else sentence, told, *values, more=more)
 
 
 def mapping(value: Any) -> Mapping[str, Any]:

@@ -24,11 +24,17 @@ class Metric(TypedDict):
 
 
 class Completeness(TypedDict):
-    """Whether it is known what made it: `state` complete, incomplete or unknown; what is missing."""
+    """Whether it is known what made it: `state` complete, incomplete or unknown; what is missing.
+
+    `score` is 0 to 100; `absent` are the facts that are not recorded, by the names under which a policy may require
+    them, whether or not they are missed.
+    """
 
     state: str
     missing: list[str]
     notes: list[str]
+    score: NotRequired[int | None]
+    absent: NotRequired[dict[str, str]]
 
 
 class Signature(TypedDict):
@@ -225,30 +231,51 @@ class Promotion(TypedDict):
 
 
 class MetricDifference(TypedDict):
-    """One metric of two versions on the same dataset and split."""
+    """One metric of two versions on the same dataset, split and slice; `low` and `high` are the interval of the
+    difference, where both have one."""
 
     name: str
     dataset: str
     split: str
+    slice: NotRequired[str]
     a: float | None
     b: float | None
     difference: float | None
+    low: NotRequired[float | None]
+    high: NotRequired[float | None]
 
 
 class Difference(TypedDict):
-    """One difference in what made two versions; `kind` data, code, parameters, environment..."""
+    """One difference in what made two versions; `kind` data, split, base, code, parameters, config, seed,
+    environment, image or hardware.
+
+    `told` are both sides in words, `more` is what else is known of it; `follows` is the kind of the difference that
+    this one is a consequence of.
+    """
 
     kind: str
+    what: NotRequired[str]
     sentence: str
+    told: NotRequired[list[str]]
+    more: NotRequired[str]
     a: Any
     b: Any
+    follows: NotRequired[str]
+    link: NotRequired[str]
 
 
 class Why(TypedDict):
-    """Why two versions differ: the metrics beside what was different in making them."""
+    """Why two versions differ: the metrics beside what was different in making them.
+
+    `cause` is the one kind that differs; None where none does, or several do. `reservations` are what is not known;
+    the sentence is the verdict with these behind it.
+    """
 
     a: Any
     b: Any
+    cause: NotRequired[str | None]
+    verdict: NotRequired[str]
+    reservations: NotRequired[list[str]]
     metrics: list[MetricDifference]
     differences: list[Difference]
     sentence: str

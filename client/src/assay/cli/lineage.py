@@ -9,7 +9,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 from rich.tree import Tree
 
-from assay.answers import Graph, Node, Why
+from assay.answers import Difference, Graph, MetricDifference, Node, Why
 from assay.cli.options import Json, Ref, Token, Url
 from assay.cli.screen import session
 from assay.cli.words import listing, number, plain, row, short
@@ -92,17 +92,45 @@ def _node(node: Node) -> Text:
 
 
 def _why(a: str, b: str, found: Why) -> RenderableType:
-    parts: list[RenderableType] = [plain(found["sentence"], "bold")]
+    """The verdict, what it does not know, the metrics, and below them every difference side by side."""
+    verdict, reservations = found.get("verdict"), found.get("reservations", [])
+    parts: list[RenderableType] = [plain(verdict or found["sentence"], "bold")]
+    parts += [plain(words, "yellow") for words in reservations] if verdict else []
+    if found["metrics"] or found["differences"]:
+        parts += [plain(f"A is {a}, B is {b}.", "dim")]
     if found["metrics"]:
-        table = listing("metric", "dataset", "split", "A", "B", "difference", right=["A", "B", "difference"])
+        headers = ["metric", "dataset", "split", "A", "B", "B - A"]
+        intervals = any(metric.get("low") is not None for metric in found["metrics"])
+        headers += ["interval"] if intervals else []
+        table = listing(*headers, right=headers[3:], fold=["dataset"])
         for metric in found["metrics"]:
-            difference = "-" if metric["difference"] is None else f"{metric['difference']:+.4g}"
-            values = (number(metric["a"]), number(metric["b"]), difference)
-            row(table, metric["name"], metric["dataset"], metric["split"], *values)
-        parts += [plain(f"A is {a}, B is {b}.", "dim"), Text(""), table]
-    if found["differences"]:
-        table = listing("differs", "how", fold=["how"])
-        for each in found["differences"]:
-            row(table, plain(each["kind"], "yellow"), each["sentence"])
+            row(table, *_metric(metric, intervals))
         parts += [Text(""), table]
+    if found["differences"]:
+        table = listing("differs", "what", "A", "B", fold=["what", "A", "B"])
+        for each in found["differences"]:
+            row(table, *_difference(each))
+        parts += [Text(""), table]
+    links = [each["link"] for each in found["differences"] if each.get("link")]
+    parts += [Text(""), *(plain(link, "dim") for link in links)] if links else []
     return Group(*parts)
+
+
+def _metric(metric: MetricDifference, intervals: bool) -> list[str]:
+    difference = "-" if metric["difference"] is None else f"{metric['difference']:+.4g}"
+    where = ", ".join(part for part in (metric["split"], metric.get("slice", "")) if part)
+    cells = [metric["name"], metric["dataset"], where, number(metric["a"]), number(metric["b"]), difference]
+    low, high = metric.get("low"), metric.get("high")
+    told = "" if low is None or high is None else f"{low:+.4g} to {high:+.4g}"
+    return [*cells, told] if intervals else cells
+
+
+def _difference(each: Difference) -> list[Text]:
+    """What follows from another difference stands back."""
+    follows = each.get("follows", "")
+    kind = plain(f"  {each['kind']}", "dim") if follows else plain(each["kind"], "yellow")
+    told = each.get("told") or ["", ""]
+    what = each.get("what") or each["sentence"]
+    style = "dim" if follows else ""
+    named = plain(what, style) + plain(f"\n{each['more']}" if each.get("more") else "", "not bold dim")
+    return [kind, named, *(plain(text, style) for text in told)]

@@ -35,7 +35,12 @@ def provenance(version: Version) -> list[tuple[str, Text | str]]:
     known = version["completeness"]
     missing = [("", plain(words, "yellow")) for words in known["missing"]]
     notes = [("", plain(words, "dim")) for words in known["notes"]]
-    return [("provenance", state(known["state"])), *missing, *notes]
+    absent = known.get("absent") or {}
+    others = [name.replace("_", " ") for name, words in absent.items() if words not in known["missing"]]
+    notes += [("", plain(f"also not recorded: {', '.join(others)}", "dim"))] if others else []
+    score = known.get("score")
+    scored = plain(f"  {score} of 100" if score is not None else "", "not bold dim")
+    return [("provenance", state(known["state"]) + scored), *missing, *notes]
 
 
 def supply_rows(version: Version) -> list[tuple[str, Text | str]]:

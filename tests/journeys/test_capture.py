@@ -181,6 +181,9 @@ def test_the_same_training_is_the_same_model_and_other_data_is_told(
     desk.train(model)
     desk.train(model)
     assert ben.version(f"{model}:1")["digest"] == ben.version(f"{model}:2")["digest"]
+    assert (
+        "hold the same bytes, and nothing recorded differs" in ben.why(f"{model}:1", f"{model}:2")["sentence"]
+    )
 
     rows = train.read_text().splitlines()
     rows[11_000] += "1"  # far below what a digest of the beginning would cover

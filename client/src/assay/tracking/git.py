@@ -45,7 +45,7 @@ class Repository:
     def rest_digest(self, recorded: Collection[str]) -> str:
         """`sha256:<hex>` of everything that Git tracks but for these paths, which are recorded by themselves: so that a
         commit that changed nothing else is known for one. Raises GitFailed."""
-        lines = _git(self.root, "ls-files", "-s", "-z").split(b"\0")
+        lines = ask(self.root, "ls-files", "-s", "-z").split(b"\0")
         left_out = {os.fsencode(path) for path in recorded}
         kept = [line for line in lines if line.partition(b"\t")[2] not in left_out]
         digest = hashlib.sha256(b"\0".join(kept))

@@ -65,7 +65,7 @@ class Making:
     def marks(self) -> frozenset[str]:
         """The marks of what two people took out of what is recorded."""
         run = self.run
-        told = [run.entry_point, run.command, run.code, run.environment, run.config] if run else []
+        told = [run.entry_point, run.command, run.code, run.environment, run.config, run.seeds] if run else []
         return marks_in([*told, self.parameters])
 
     @property

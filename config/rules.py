@@ -129,6 +129,7 @@ RULES: dict[tuple[str, str], Rule] = {
     ("model-page", "GET"): Holds(P.NAMESPACE_READ),
     ("version-page", "GET"): Holds(P.NAMESPACE_READ),
     ("promotion-page", "GET"): Holds(P.NAMESPACE_READ),
+    ("compare-page", "GET"): SignedInOnly("finds only what the person may see"),
     ("account-tokens", "GET"): SignedInOnly("one's own tokens"),
     ("account-tokens", "POST"): SignedInOnly("a token for oneself: its rights are one's own"),
     ("account-token-revoke", "POST"): SignedInOnly("one's own tokens"),

@@ -53,8 +53,8 @@ def everything(planted: Planted) -> dict[str, Any]:
     return {
         "manifest": (version.manifest.digest, digest_of_version(planted), version.manifest.oms_digest),
         "promotion": (promotion.state, promotion.binding, promotion.applied_xid, promotion.policy_snapshot),
-        "approvals": list(promotion.approvals.values_list("by", "verdict", "binding", "at")),
-        "gates": list(promotion.gate_results.values_list("key", "verdict", "at")),
+        "approvals": list(promotion.approvals.order_by("pk").values_list("by", "verdict", "binding", "at")),
+        "gates": list(promotion.gate_results.order_by("pk").values_list("key", "verdict", "at")),
         "version": (version.stage, version.status, version.ready_at, version.run_id),
         "datasets": edges,
         "completeness": of_version(version)["state"],

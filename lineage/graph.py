@@ -12,6 +12,7 @@ from uuid import UUID
 from django.db import connection
 
 from lineage.models import Edge, Node
+from lineage.reads import reads_into
 from registry.models import Namespace
 
 DEFAULT_DEPTH = 10
@@ -33,17 +34,11 @@ SELECT nodes, depths, more, edges FROM lineage_page(
     %(seen)s::uuid[], %(after_depth)s, %(after_id)s::uuid, %(most)s
 )
 """
-_CLOSURE = """
-WITH RECURSIVE reached(id) AS (
-    SELECT unnest(%(roots)s::uuid[])
-    UNION
-    SELECT e.id FROM reached r CROSS JOIN LATERAL (
-        SELECT {there} AS id FROM lineage_edge WHERE {here} = r.id OFFSET 0
-    ) e
-) SELECT id FROM reached
-"""
 _EDGES = """
-SELECT e.from_node_id, e.to_node_id, e.role, e.context FROM lineage_edge e WHERE e.id = ANY(%(edges)s) ORDER BY e.id
+SELECT e.from_node_id, e.to_node_id, e.role, e.context FROM lineage_edge e WHERE e.id = ANY(%(edges)s)
+UNION ALL
+SELECT coalesce(lineage_writer(u), u.occurrence), u.run_id, 'input', '' FROM lineage_lineageuse u
+    WHERE u.id = ANY(SELECT -id FROM unnest(%(edges)s::bigint[]) t(id) WHERE id < 0)
 """
 
 
@@ -129,9 +124,11 @@ def arrows(found: Walk) -> list[Arrow]:
 
 
 def arrows_between(nodes: Collection[UUID]) -> list[Arrow]:
-    """Every edge that joins two of these few nodes. One query."""
+    """Every edge that joins two of these few nodes. Two queries."""
     rows = Edge.objects.filter(to_node__in=nodes, from_node__in=nodes).order_by("pk")
-    return [Arrow(*row) for row in rows.values_list("from_node_id", "to_node_id", "role", "context")]
+    found = [Arrow(*row) for row in rows.values_list("from_node_id", "to_node_id", "role", "context")]
+    read = [Arrow(source, target, Edge.Role.INPUT.value) for source, target in reads_into(nodes)]
+    return found + [arrow for arrow in read if arrow.source in nodes]
 
 
 def path_between(a: UUID, b: UUID) -> list[UUID]:
@@ -146,18 +143,18 @@ def path_between(a: UUID, b: UUID) -> list[UUID]:
 
 def ancestors(roots: Iterable[UUID]) -> set[UUID]:
     """Everything these nodes were made from, at any distance, themselves included. One query."""
-    return _closure(roots, here="to_node_id", there="from_node_id")
+    return _closure(roots, downward=False)
 
 
 def descendants(roots: Iterable[UUID]) -> set[UUID]:
     """Everything that was made from these nodes, at any distance, themselves included. One query."""
-    return _closure(roots, here="from_node_id", there="to_node_id")
+    return _closure(roots, downward=True)
 
 
-def _closure(roots: Iterable[UUID], *, here: str, there: str) -> set[UUID]:
+def _closure(roots: Iterable[UUID], *, downward: bool) -> set[UUID]:
     with connection.cursor() as cursor:
-        cursor.execute(_CLOSURE.format(here=here, there=there), {"roots": list(roots)})
-        return {row[0] for row in cursor.fetchall()}
+        cursor.execute("SELECT lineage_closure(%s, %s)", [list(roots), downward])
+        return set(cursor.fetchone()[0])
 
 
 def add_nodes(kind: Node.Kind, ids: Collection[UUID], namespace: Namespace) -> None:

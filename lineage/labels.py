@@ -8,9 +8,8 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Func, TextField, UUIDField, Value
-
 from lineage.models import DatasetVersion, LoggedModel, Node, Run
+from lineage.reads import among, contents_of, is_told
 from registry.models import ModelVersion, Principal
 
 RESTRICTED = "restricted"
@@ -23,12 +22,6 @@ class Label:
     kind: str
     label: str
     detail: dict[str, Any] = field(default_factory=dict)
-
-
-def among(keys: Iterable[UUID]) -> Func:
-    """A sub-select of these ids, for `pk__in`: one value for the database, not a thousand."""
-    text = Value("{" + ",".join(map(str, keys)) + "}", output_field=TextField())
-    return Func(text, template="(SELECT unnest(%(expressions)s::uuid[]))", output_field=UUIDField())
 
 
 def labels_of(nodes: Iterable[UUID], principal: Principal) -> dict[UUID, Label]:
@@ -73,7 +66,7 @@ def _datasets(keys: Collection[UUID]) -> dict[UUID, Label]:
     rows = DatasetVersion.objects.filter(pk__in=among(keys)).values_list(
         "pk", "dataset__name", "produced_by", *told
     )
-    return {
+    named = {
         key: Label(
             Node.Kind.DATASET_VERSION.value,
             name,
@@ -81,6 +74,14 @@ def _datasets(keys: Collection[UUID]) -> dict[UUID, Label]:
         )
         for key, name, produced_by, *values in rows
     }
+    told_of = [key for key, label in named.items() if is_told(label.detail["digest"])]
+    for key, content in contents_of(told_of).items():
+        detail = named[key].detail
+        detail.update(
+            {each: detail[each] or getattr(content, each) for each in told if hasattr(content, each)}
+        )
+        detail["version"] = content.version
+    return named
 
 
 def _versions(keys: Collection[UUID]) -> dict[UUID, Label]:

@@ -8,6 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from lineage.models import DatasetVersion, Edge, LatestMetric, Run, RunParameter, Supply
+from lineage.reads import Content, contents_of, digest_of, is_told, reads_into
 from registry.models import EvaluationMetric, ModelVersion, Principal
 from registry.redaction.marks import marks_in
 
@@ -91,7 +92,7 @@ def makings_of(versions: Sequence[ModelVersion], principal: Principal) -> list[M
             version=version,
             run=runs.get(version.run_id) if version.run_id else None,
             supply=supplies.get(version.pk),
-            parameters={**version.parameters, **parameters.get(version.run_id, {})},
+            parameters={**version.parameters, **_told(runs, version), **parameters.get(version.run_id, {})},
             inputs=inputs.get(version.run_id, []),
             bases=bases.get(version.pk, []),
             run_metrics=metrics.get(version.run_id, {}),
@@ -99,6 +100,11 @@ def makings_of(versions: Sequence[ModelVersion], principal: Principal) -> list[M
         )
         for version in versions
     ]
+
+
+def _told(runs: Mapping[UUID, Run], version: ModelVersion) -> dict[str, str]:
+    run = runs.get(version.run_id) if version.run_id else None
+    return run.told_parameters if run else {}
 
 
 def _parameters(runs: Mapping[UUID, Run]) -> dict[UUID | None, dict[str, str]]:
@@ -120,18 +126,22 @@ def _inputs(runs: Mapping[UUID, Run]) -> dict[UUID | None, list[Input]]:
     contexts: dict[tuple[UUID, UUID], set[str]] = {}
     for run, dataset, context in edges.values_list("to_node_id", "from_node_id", "context"):
         contexts.setdefault((run, dataset), set()).add(context)
+    for dataset, run in reads_into(pk for pk, run in runs.items() if run.reported is not None):
+        contexts.setdefault((run, dataset), set()).add("")
     wanted = {dataset for _, dataset in contexts}
     held = {v.pk: v for v in DatasetVersion.objects.filter(pk__in=wanted).select_related("dataset")}
+    told = contents_of([pk for pk, version in held.items() if is_told(version.digest)])
     found: dict[UUID | None, list[Input]] = {}
     for (run, dataset), read_for in contexts.items():
         if version := held.get(dataset):
+            content = told.get(dataset) or Content(version.digest)
             read = Input(
                 version.dataset.name,
-                version.digest,
-                version.rows,
+                digest_of(dataset, version.digest, content),
+                version.rows or content.rows,
                 frozenset(read_for),
-                version.columns,
-                types_of(version.schema),
+                version.columns or content.columns,
+                types_of(version.schema or content.schema),
             )
             found.setdefault(run, []).append(read)
     for inputs in found.values():

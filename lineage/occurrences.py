@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from uuid import UUID
 
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 
 from lineage.labels import Label, version_label
-from lineage.models import DatasetVersion, Node
+from lineage.models import DatasetVersion, LineageUse, Node
 from registry.errors import InvalidInput, NotVisible
 from registry.models import Principal
 from registry.references import FORMS, resolve
@@ -26,7 +26,7 @@ def occurrences(text: str, principal: Principal) -> QuerySet[DatasetVersion]:
     if (key := uuid_in(text)) is not None:
         found = rows.filter(pk=key)
     elif _DIGEST.fullmatch(text):
-        found = rows.filter(digest=text)
+        found = rows.filter(_of_content(text))
     else:
         where, at, digest = text.rpartition("@")
         namespace, slash, name = where.partition("/")
@@ -34,10 +34,16 @@ def occurrences(text: str, principal: Principal) -> QuerySet[DatasetVersion]:
             raise InvalidInput(
                 f"{text[:300]!r} is no dataset version. Write {DATASET_FORMS}.", field="dataset"
             )
-        found = rows.filter(dataset__namespace__name=namespace, dataset__name=name, digest=digest)
+        found = rows.filter(_of_content(digest), dataset__namespace__name=namespace, dataset__name=name)
     if not found.exists():
         raise NotVisible(f"There is no dataset version {text[:300]} that you can see.")
     return found
+
+
+def _of_content(digest: str) -> Q:
+    """Of reported runs, the uses know the content, and not what was written before it was told."""
+    told = set(LineageUse.objects.filter(digest=digest).values_list("occurrence", flat=True))
+    return Q(digest=digest) | Q(pk__in=told) if told else Q(digest=digest)
 
 
 def node_named(text: str, principal: Principal) -> tuple[UUID, dict[UUID, Label]]:

@@ -9,9 +9,11 @@ from uuid import UUID
 from django.db.models import Count, Q
 
 from lineage import completeness as facts
-from lineage.completeness import SEED, WHOLE, Bought, Used
+from lineage.completeness import SEED, WHOLE, Bought, Used, is_seed
 from lineage.graph import ancestors
 from lineage.models import DatasetVersion, Edge, Run, Supply
+from lineage.reads import contents_of, is_told, reads_into
+from lineage.reads import digest_of as digest_known
 from registry.artifacts.download import entries_of
 from registry.artifacts.manifests import Entry, manifest_digest, oms_digest
 from registry.artifacts.packs import is_pack
@@ -46,6 +48,8 @@ def training_inputs(version: ModelVersion) -> dict[str, set[str]]:
     read = Edge.objects.filter(from_node__in=digests, to_node__in=above, role=Edge.Role.INPUT)
     for dataset, context in read.values_list("from_node_id", "context"):
         found[digests[dataset]].add(context)
+    for dataset, _ in reads_into(above):
+        found[digests[dataset]].add("")
     return found
 
 
@@ -55,9 +59,10 @@ def _digests(datasets: Collection[UUID]) -> dict[UUID, str]:
         "pk", "digest", "foreign_digest", "dataset__namespace"
     )
     digests, foreign = {}, {}
+    contents = contents_of([pk for pk, digest, *_ in rows if is_told(digest)])
     for pk, digest, other, namespace in rows:
-        digests[pk] = digest
-        if digest == other:
+        digests[pk] = digest_known(pk, digest, contents.get(pk))
+        if digest and digest == other:
             foreign[pk] = (namespace, other)
     if foreign:
         told = DatasetVersion.objects.filter(foreign_digest__in={other for _, other in foreign.values()})
@@ -124,9 +129,21 @@ def used_by(run: Run | None) -> Used:
     """What the rows beside a run tell of it. Two queries."""
     if run is None:
         return Used()
+    if run.reported is not None:
+        return _told_of(run)
     read = Edge.objects.filter(to_node_id=run.pk, role=Edge.Role.INPUT).values("from_node")
     whole = Q(*[("digest__startswith", scheme) for scheme in WHOLE], _connector=Q.OR)
     found = DatasetVersion.objects.filter(pk__in=read).aggregate(
         datasets=Count("pk"), undigested=Count("pk", filter=~whole)
     )
     return Used(**found, seeded=run.parameters.filter(key__iregex=SEED).exists())
+
+
+def _told_of(run: Run) -> Used:
+    """The same of a reported run: what it read is joined when it is asked, and its events told the parameters."""
+    read = {source for source, _ in reads_into([run.pk])}
+    versions = dict(DatasetVersion.objects.filter(pk__in=read).values_list("pk", "digest"))
+    told = contents_of(versions)
+    whole = [pk for pk, each in versions.items() if digest_known(pk, each, told.get(pk)).startswith(WHOLE)]
+    seeded = any(is_seed(name) for name in run.told_parameters)
+    return Used(datasets=len(versions), undigested=len(versions) - len(whole), seeded=seeded)

@@ -43,6 +43,7 @@ HISTORY = [
 SEALED = [
     "lifecycle_policy",
     "lifecycle_promotion",
+    "lineage_lineageuse",
     "lineage_run",
     "registry_artifact",
     "registry_manifest",

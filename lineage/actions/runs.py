@@ -43,6 +43,12 @@ class NotYourRun(Forbidden):
     code = "not-your-run"
 
 
+class RunIsReported(DomainError):
+    """What a reported run did is what its events told; it is told by further events."""
+
+    code = "run-is-reported"
+
+
 class ParameterIsWritten(DomainError):
     """A parameter is written once, with one value."""
 
@@ -142,7 +148,7 @@ def update_run(
     """Rename a run, say how it ended and how much of it was captured; what is None stays as it is.
 
     The same end and the same capture may be told again. Raises Forbidden, NotYourRun, RunIsDeleted,
-    RunHasEnded, CaptureIsWritten, InvalidInput.
+    RunIsReported, RunHasEnded, CaptureIsWritten, InvalidInput.
     """
     row = lock_run(run=run, by=by)
     before = row.status
@@ -175,13 +181,15 @@ def update_run(
 
 def lock_run(*, run: Run, by: Principal) -> Run:
     """The run as it is now, locked, for its own account to write. Raises NotVisible, Forbidden, NotYourRun,
-    RunIsDeleted."""
+    RunIsDeleted, RunIsReported."""
     check_can(by, Permission.RUN_WRITE, run.namespace)
     check_own(run, by)
     rows = Run.objects.select_related("namespace", "experiment", "created_by")
     row: Run = rows.select_for_update(of=("self",), no_key=True).get(pk=run.pk)
     if row.lifecycle == Lifecycle.DELETED:
         raise RunIsDeleted(f"The run {row} was deleted: restore it before writing to it.")
+    if row.reported is not None:
+        raise RunIsReported(f"The run {row} is told by OpenLineage events: send another to add to it.")
     return row
 
 

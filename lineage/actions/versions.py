@@ -80,7 +80,7 @@ def register_version(  # noqa: PLR0913 - a version is made of this much
         upload=sent,
         by=by,
         run_id=run,
-        parameters=dict(made_by.parameters.values_list("key", "value")) if made_by else {},
+        parameters=_parameters(made_by) if made_by else {},
         format=said.format,
         schema=said.schema,
         description=said.description,
@@ -96,6 +96,10 @@ def register_version(  # noqa: PLR0913 - a version is made of this much
     edges += [Arrow(each.pk, version.pk, Edge.Role.BASE) for each in bases]
     add_edges(edges)
     return version
+
+
+def _parameters(run: Run) -> dict[str, str]:
+    return {**run.told_parameters, **dict(run.parameters.values_list("key", "value"))}
 
 
 def _known(run: Run | None, supply: Supply | None, upload: Upload) -> dict[str, Any]:

@@ -9,7 +9,9 @@ from uuid import UUID
 from django.db.models import Q
 
 from lineage.api.fields import number_json
+from lineage.graph import Arrow
 from lineage.models import DatasetVersion, Edge, Run
+from lineage.reads import Content, contents_of, is_told, reads_into
 from registry.api.shows import time_json
 
 RUN_ROWS = Run.objects.select_related("namespace", "experiment", "created_by").prefetch_related(
@@ -34,7 +36,7 @@ def run_json(run: Run, datasets: list[dict[str, Any]]) -> dict[str, Any]:
         "code": run.code,
         "environment": _environment(run),
         "config": run.config,
-        "parameters": {p.key: p.value for p in sorted(run.parameters.all(), key=lambda p: p.key)},
+        "parameters": dict(sorted({**run.told_parameters, **_parameters(run)}.items())),
         "metrics": {
             m.key: number_json(m.value) for m in sorted(run.latest_metrics.all(), key=lambda m: m.key)
         },
@@ -42,7 +44,20 @@ def run_json(run: Run, datasets: list[dict[str, Any]]) -> dict[str, Any]:
         "datasets": datasets,
         "capture": _capture(run),
         "failure": run.failure,
+        **_reported(run),
     }
+
+
+def _parameters(run: Run) -> dict[str, str]:
+    return {parameter.key: parameter.value for parameter in run.parameters.all()}
+
+
+def _reported(run: Run) -> dict[str, Any]:
+    """What only events of other tools tell of a run: how those call it and its job, and the run that began it."""
+    told = run.reported
+    if told is None:
+        return {}
+    return {"reported": {key: told.get(key) for key in ("run", "job", "parent", "nominal_time")}}
 
 
 def _environment(run: Run) -> dict[str, Any]:
@@ -57,32 +72,32 @@ def _capture(run: Run) -> dict[str, Any]:
 
 
 def datasets_of(runs: Collection[UUID]) -> dict[UUID, list[dict[str, Any]]]:
-    """What each of these runs read and wrote, in two queries."""
+    """What each of these runs read and wrote, in four queries."""
     found: dict[UUID, list[dict[str, Any]]] = {key: [] for key in runs}
-    edges = list(
-        Edge.objects.filter(
-            Q(to_node__in=runs, role=Edge.Role.INPUT) | Q(from_node__in=runs, role=Edge.Role.OUTPUT)
-        ).order_by("pk")
-    )
-    ends = {edge.pk: _ends(edge) for edge in edges}
-    wanted = {dataset for _, dataset in ends.values()}
+    rows = Edge.objects.filter(
+        Q(to_node__in=runs, role=Edge.Role.INPUT) | Q(from_node__in=runs, role=Edge.Role.OUTPUT)
+    ).order_by("pk")
+    edges = [Arrow(*row) for row in rows.values_list("from_node_id", "to_node_id", "role", "context")]
+    edges += [Arrow(source, target, Edge.Role.INPUT.value) for source, target in reads_into(runs)]
+    ends = [(*_ends(edge), edge) for edge in edges]
+    wanted = {dataset for _, dataset, _ in ends}
     held = {v.pk: v for v in DatasetVersion.objects.filter(pk__in=wanted).select_related("dataset")}
-    for edge in edges:
-        run, dataset = ends[edge.pk]
+    told = contents_of([pk for pk, version in held.items() if is_told(version.digest)])
+    for run, dataset, edge in ends:
         if dataset in held:
-            found[run].append(_use_json(held[dataset], edge))
+            found[run].append(_use_json(held[dataset], edge, told.get(dataset)))
     return found
 
 
-def _ends(edge: Edge) -> tuple[UUID, UUID]:
+def _ends(edge: Arrow) -> tuple[UUID, UUID]:
     """The run's end of an edge, and the other."""
     if edge.role == Edge.Role.INPUT:
-        return edge.to_node_id, edge.from_node_id
-    return edge.from_node_id, edge.to_node_id
+        return edge.target, edge.source
+    return edge.source, edge.target
 
 
-def _use_json(version: DatasetVersion, edge: Edge) -> dict[str, Any]:
-    return {
+def _use_json(version: DatasetVersion, edge: Arrow, told: Content | None) -> dict[str, Any]:
+    shown: dict[str, Any] = {
         "id": str(version.pk),
         "name": version.dataset.name,
         "digest": version.digest,
@@ -95,4 +110,9 @@ def _use_json(version: DatasetVersion, edge: Edge) -> dict[str, Any]:
         "columns": version.columns,
         "schema": version.schema,
         "source": version.source,
+    }
+    if told is None:
+        return shown
+    return {key: value or getattr(told, key, value) for key, value in shown.items()} | {
+        "version": told.version
     }

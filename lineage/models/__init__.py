@@ -15,7 +15,9 @@ from lineage.models.runs import (
     RunParameter,
     RunTag,
 )
+from lineage.models.sendings import LineageSending
 from lineage.models.supply import Supply
+from lineage.models.uses import LineageUse
 
 __all__ = [
     "COMMIT",
@@ -28,6 +30,8 @@ __all__ = [
     "LatestMetric",
     "Lifecycle",
     "LineageEvent",
+    "LineageSending",
+    "LineageUse",
     "LoggedModel",
     "Node",
     "Package",

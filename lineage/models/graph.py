@@ -7,6 +7,7 @@ from typing import ClassVar
 
 import pgtrigger
 from django.db import models
+from django.db.models.functions import Cast
 
 from lineage.models.runs import Run
 from registry.models import Namespace
@@ -179,15 +180,28 @@ class Edge(AppendOnlyModel):
 
 
 class LineageEvent(AppendOnlyModel):
-    """A raw OpenLineage event, as it arrived."""
+    """A raw OpenLineage event, as it arrived, without what looks like a secret.
+
+    What a reported run is, follows from its events: the database lets its facts change only in a transaction that
+    adds one, which is why each says in which it came.
+    """
 
     redactable: ClassVar[tuple[str, ...]] = ("body",)
 
     id = models.BigAutoField(primary_key=True)
     namespace = models.ForeignKey(Namespace, on_delete=models.PROTECT, related_name="+")
     digest = models.CharField(max_length=64, help_text="sha256 of the canonical event: doubles are one row")
+    # None: it is of a job or of a dataset, and of no run.
+    run = models.ForeignKey(Run, null=True, on_delete=models.PROTECT, related_name="events")
+    at = models.DateTimeField(null=True, help_text="when it happened, as the event says")
     body = models.JSONField()
     received_at = models.DateTimeField(auto_now_add=True)
+    transaction = models.TextField(
+        editable=False,
+        db_default=Cast(
+            models.Func(function="pg_current_xact_id", output_field=models.TextField()), models.TextField()
+        ),
+    )
 
     objects = scoped_by("namespace_id").as_manager()
 

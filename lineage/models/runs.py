@@ -29,6 +29,12 @@ COMMIT = Left(KeyTextTransform("commit", "code"), 64)
 IMAGE = Left(KeyTextTransform("image_digest", "environment"), 100)
 PACKAGES = KeyTransform("packages", "environment")
 
+# A reported run is what its events add up to: it changes with them, in the transaction that adds one.
+WITHOUT_AN_EVENT = (
+    "OLD.reported IS NULL OR NEW.reported IS NULL OR NOT EXISTS (SELECT 1 FROM lineage_lineageevent e "
+    "WHERE e.run_id = OLD.id AND e.transaction = pg_current_xact_id()::text)"
+)
+
 
 class Experiment(models.Model):
     """A heading under which runs are kept."""
@@ -68,6 +74,7 @@ class Run(models.Model):
         "config",
         "capture",
         "failure",
+        "reported",
     )
 
     class Status(models.TextChoices):
@@ -100,6 +107,8 @@ class Run(models.Model):
     # seen, and the seeds that were set while it went on.
     capture = models.JSONField(default=dict, blank=True)
     failure = models.TextField(blank=True, default="")
+    # What events of other tools told of it, {run, job, parent, nominal_time, parameters}; null: it speaks for itself.
+    reported = models.JSONField(null=True, blank=True)
     manifest = models.OneToOneField(Manifest, null=True, blank=True, on_delete=models.PROTECT)
     created_by = models.ForeignKey(User, on_delete=models.PROTECT, related_name="+")
     created_at = models.DateTimeField(auto_now_add=True)
@@ -109,10 +118,9 @@ class Run(models.Model):
     class Meta:
         triggers: ClassVar = [
             NeverDeleted(),
+            Fixed(["id", "namespace_id", "created_by_id", "created_at"]),
             Fixed(
                 [
-                    "id",
-                    "namespace_id",
                     "experiment_id",
                     "started_at",
                     "entry_point",
@@ -120,9 +128,10 @@ class Run(models.Model):
                     "code",
                     "environment",
                     "config",
-                    "created_by_id",
-                    "created_at",
-                ]
+                    "reported",
+                ],
+                once=WITHOUT_AN_EVENT,
+                name="facts_fixed",
             ),
             Fixed(["capture"], once="OLD.capture <> '{}'::jsonb", name="capture_once"),
             NotesPackages(),
@@ -143,6 +152,12 @@ class Run(models.Model):
         """Every seed that is known, by what it was given to, whether set before the run began or while it went on."""
         told = (facts.get("seeds") for facts in (self.environment, self.capture) if isinstance(facts, dict))
         return {name: value for seeds in told if isinstance(seeds, dict) for name, value in seeds.items()}
+
+    @property
+    def told_parameters(self) -> dict[str, str]:
+        """The parameters that events told of a reported run; one that speaks for itself writes rows of its own."""
+        told: dict[str, str] = (self.reported or {}).get("parameters", {})
+        return told
 
 
 class RunParameter(AppendOnlyModel):

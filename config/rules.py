@@ -96,6 +96,9 @@ RULES: dict[tuple[str, str], Rule] = {
     ("run", "PATCH"): Holds(P.RUN_WRITE),
     ("run-log", "POST"): Holds(P.RUN_WRITE),
     ("run-datasets", "POST"): Holds(P.RUN_WRITE),
+    ("lineage-events", "POST"): SignedInOnly(
+        "the right is asked in the namespace that the token is bound to"
+    ),
     # ---- lifecycle: promotions, policies, checks
     ("version-promotions", "GET"): Holds(P.NAMESPACE_READ),
     ("version-promotions", "POST"): Holds(P.PROMOTION_REQUEST),

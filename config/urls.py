@@ -18,5 +18,6 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("api/v1/", include("lineage.urls")),
     path("api/v1/", include("lifecycle.urls")),
     path("api/v1/", include("lifecycle.retention_urls")),
+    path("api/v1/", include("protocols.openlineage.urls")),
     path("", include("console.urls")),
 ]

@@ -52,7 +52,8 @@ def _variable(given: Any) -> Any:
     if not isinstance(given, dict):
         return REDACTED
     name = given.get("name")
-    return {"name": name, "value": given.get("value")} if name in VARIABLES else {"name": name}
+    listed = isinstance(name, str) and name in VARIABLES
+    return {"name": name, "value": given.get("value")} if listed else {"name": name}
 
 
 def _named(given: Any) -> Any:

@@ -5,29 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from rest_framework.test import APIClient
 
 from lineage.models import LineageEvent, Run
-from registry.actions.people import issue_token
-from registry.models import SYSTEM
 from tests.cast import Cast, make_cast
 from tests.protocols.openlineage.pipeline import answers, days, run_id, ways
+from tests.protocols.openlineage.scenes import tell, teller
 
 EVENTS = days(4)
-
-
-def teller(cast: Cast) -> APIClient:
-    """A client with a token of ci's that is bound to the namespace."""
-    _, secret = issue_token(user=cast.user("ci"), name="airflow", namespace=cast.namespace, by=SYSTEM)
-    client = APIClient()
-    client.credentials(HTTP_AUTHORIZATION=f"Bearer {secret}")
-    return client
-
-
-def tell(client: APIClient, body: Any) -> dict[str, Any]:
-    answer = client.post("/api/v1/lineage", body)
-    assert answer.status_code == 201, answer.json()
-    return dict(answer.json())
 
 
 def answered(cast: Cast) -> dict[str, Any]:

@@ -60,6 +60,7 @@ app.conf.update(
     beat_schedule={
         "drain the outbox": {"task": "registry.drain_outbox", "schedule": settings.SWEEP_SECONDS},
         "send due deliveries": {"task": "registry.sweep_deliveries", "schedule": settings.SWEEP_SECONDS},
+        "send due lineage events": {"task": "protocols.sweep_lineage", "schedule": settings.SWEEP_SECONDS},
         "resume publishing": {"task": "registry.sweep_versions", "schedule": settings.SWEEP_SECONDS},
         "resume verifying signatures": {
             "task": "registry.sweep_signatures",
@@ -78,7 +79,7 @@ app.conf.update(
     beat_schedule_filename=os.environ.get("ASSAY_BEAT_FILE", "/tmp/assay-beat"),  # noqa: S108 - up sets it
     timezone="UTC",
 )
-app.autodiscover_tasks(["registry", "lineage", "lifecycle"])
+app.autodiscover_tasks(["registry", "lineage", "lifecycle", "protocols.openlineage"])
 
 
 @worker_init.connect

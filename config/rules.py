@@ -99,6 +99,7 @@ RULES: dict[tuple[str, str], Rule] = {
     ("lineage-events", "POST"): SignedInOnly(
         "the right is asked in the namespace that the token is bound to"
     ),
+    ("openlineage-facet", "GET"): Anybody("the shape of a facet, the same for all"),
     # ---- lifecycle: promotions, policies, checks
     ("version-promotions", "GET"): Holds(P.NAMESPACE_READ),
     ("version-promotions", "POST"): Holds(P.PROMOTION_REQUEST),

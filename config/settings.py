@@ -265,10 +265,15 @@ EVENT_CONSUMERS = [
     "registry.journal.webhooks.plan_deliveries",
     "lineage.purchases.retell_purchase",
     "lifecycle.evidence.consider_event",
+    "protocols.openlineage.sending.plan_sending",
 ]
 # What above the registry may have a blob in its hands, by name: called with a digest, each gives the rows that do.
 BLOB_CLAIMS = ["lifecycle.retention.moves_under_way"]
 WEBHOOK_HOSTS = names("ASSAY_WEBHOOK_HOSTS")
+# Where our runs are told as OpenLineage events (empty: nowhere), by which key, and how our namespaces begin there.
+OPENLINEAGE_URL = setting("ASSAY_OPENLINEAGE_URL", "")
+OPENLINEAGE_API_KEY = setting("ASSAY_OPENLINEAGE_API_KEY", "")
+OPENLINEAGE_NAMESPACE = setting("ASSAY_OPENLINEAGE_NAMESPACE", "assay")
 
 USE_TZ = True
 TIME_ZONE = "UTC"

@@ -11,7 +11,8 @@ from rest_framework.response import Response
 from lineage.actions.reports import receive_events
 from protocols.openlineage.events import read_events
 from protocols.openlineage.reading import told
-from registry.errors import InvalidInput
+from protocols.openlineage.telling import facet_schema
+from registry.errors import InvalidInput, NotVisible
 from registry.http.endpoint import Endpoint
 from registry.models import Namespace
 from registry.permissions import visible_namespace
@@ -54,3 +55,15 @@ class Events(Endpoint):
                 "This token is bound to no namespace: use one that is, or say ?namespace=.", field="namespace"
             )
         return bound
+
+
+class FacetSchema(Endpoint):
+    """The shape of a facet of ours."""
+
+    @extend_schema(operation_id="openlineage_facet", responses=dict)
+    def get(self, request: Request, facet: str) -> Response:
+        """The JSON schema of a facet that stands in the events we send."""
+        schema = facet_schema(facet)
+        if schema is None:
+            raise NotVisible(f"There is no facet {facet[:100]}.")
+        return Response(schema)

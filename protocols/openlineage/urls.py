@@ -2,9 +2,10 @@
 
 from django.urls import URLPattern, path
 
-from protocols.openlineage.api import Events
+from protocols.openlineage.api import Events, FacetSchema
 
 urlpatterns: list[URLPattern] = [
     # The path at which the standard's clients post when they are told nothing but the server.
     path("lineage", Events.as_view(), name="lineage-events"),
+    path("openlineage/facets/<str:facet>.json", FacetSchema.as_view(), name="openlineage-facet"),
 ]

@@ -96,6 +96,7 @@ class Scene:
             "role": "data_scientist",
             "path": "model.skops",
             "index": 0,
+            "facet": "AssayRunFacet",
         }
         return {name: self.ids()[route.name].pk if name == "id" else known[name] for name in route.arguments}
 

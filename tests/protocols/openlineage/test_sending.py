@@ -52,7 +52,7 @@ def told(receiver: Receiver, cast: Cast) -> list[dict[str, Any]]:
 def test_a_run_from_its_start_to_its_version(cast: Cast, marquez: Receiver) -> None:
     version = ready_version(cast)
     with transaction.atomic():
-        run = Run.objects.get(pk=version.run_id)
+        run = Run.objects.get(namespace=cast.namespace)
         for kind, subject in (("run.started", run), ("run.finished", run), ("version.ready", version)):
             record(kind, subject=subject, by=cast.principal("ben"), namespace=cast.namespace)
     events = told(marquez, cast)

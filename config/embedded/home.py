@@ -9,11 +9,14 @@ import os
 import random
 import secrets
 import socket
+import time
 from collections.abc import Mapping
 from pathlib import Path
 
 # Below the kernel's ephemeral range: no outgoing connection takes the port of a service that restarts.
 PORTS = range(20000, 32000)
+# What a killed start leaves behind ends a moment after it, and then its ports are free.
+DYING_SECONDS = 3.0
 RUN_FILE = "run.env"
 
 
@@ -98,13 +101,14 @@ class Home:
         return str(kept[name])
 
     def ports(self, *names: str) -> list[int]:
-        """One free loopback port a name: that of the last start where it is still free."""
+        """One free loopback port a name: that of the last start where it is still free, or becomes so at once."""
         kept = self.known_ports()
         taken = {port for name, port in kept.items() if name not in names}
         chosen: dict[str, int] = {}
+        deadline = time.monotonic() + DYING_SECONDS
         for name in names:
             port = kept.get(name, 0)
-            if not port or not is_free(port):
+            if not port or not _becomes_free(port, deadline):
                 port = free_port(taken)
             chosen[name] = port
             taken.add(port)
@@ -154,6 +158,14 @@ def is_free(port: int) -> bool:
             probe.bind(("127.0.0.1", port))
         except OSError:
             return False
+    return True
+
+
+def _becomes_free(port: int, deadline: float) -> bool:
+    while not is_free(port):
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.05)
     return True
 
 

@@ -7,6 +7,7 @@ import socket
 import stat
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -72,7 +73,15 @@ def test_ports_are_kept(home: Home) -> None:
     assert home.known_ports() == dict(zip("ab", first, strict=True))
 
 
-def test_a_port_that_was_taken_meanwhile_is_replaced(home: Home) -> None:
+def test_a_port_that_a_dying_process_holds_is_waited_for(home: Home) -> None:
+    (first,) = home.ports("a")
+    server = socket.create_server(("127.0.0.1", first))
+    threading.Timer(0.3, server.close).start()
+    assert home.ports("a") == [first]
+
+
+def test_a_port_that_was_taken_meanwhile_is_replaced(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("config.embedded.home.DYING_SECONDS", 0.1)
     (first,) = home.ports("a")
     with socket.create_server(("127.0.0.1", first)):
         assert not is_free(first)

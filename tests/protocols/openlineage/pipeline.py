@@ -149,13 +149,14 @@ def answers(get: Get, namespace: str) -> dict[str, Any]:
     first = min(runs, key=lambda run: str(run["started_at"]))
     up = _graph(get, last["id"], "up", names)
     ids = {name: key for key, name in names.items()}
-    source = min(name for name, label, *_ in up["nodes"] if label == "daily.extract_orders")
+    # In a graph that was made wrongly there may be none.
+    sources = sorted(name for name, label, *_ in up["nodes"] if label == "daily.extract_orders")
     return {
         "runs": sorted((_run(run, names) for run in runs), key=lambda run: str(run["run"])),
         "up": up,
         "down": _graph(get, first["id"], "down", names),
         "both": _graph(get, last["id"], "both", names, limit=7, depth=6),
-        "path": _path(get, ids[source], last["id"]),
+        "path": _path(get, ids[sources[0]], last["id"]) if sources else None,
     }
 
 

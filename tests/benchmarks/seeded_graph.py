@@ -110,9 +110,9 @@ STATEMENTS = [
         SELECT 'p' AS kind, i, who.namespace FROM generate_series(0, %(features)s - 1) i, who
         UNION ALL SELECT 't', i, namespace FROM home
     ) d JOIN environment e ON e.e = d.i %% %(environments)s JOIN registry_namespace n ON n.id = d.namespace""",
-    """INSERT INTO lineage_datasetversion (id, dataset_id, digest, produced_by_id, size, rows, columns, source,
-        created_at)
-    SELECT id, id, 'sha256:' || md5(name) || md5(name), CASE WHEN name LIKE 'f-%%'
+    """INSERT INTO lineage_datasetversion (id, dataset_id, digest, foreign_digest, produced_by_id, size, rows, columns,
+        source, created_at)
+    SELECT id, id, 'sha256:' || md5(name) || md5(name), '', CASE WHEN name LIKE 'f-%%'
         THEN md5('p' || split_part(split_part(name, '-', 2), '.', 1))::uuid END, 1000, 1000, 10, '', now()
     FROM lineage_dataset""",
     """INSERT INTO registry_registeredmodel (id, namespace_id, name, task, description, card, tags, intended_use,

@@ -85,32 +85,28 @@ def _attaches(sql: object, parameters: Any = ()) -> None:
         observe.tell(lambda observer: queries.sqlite_attach(observer, sql, parameters))
 
 
-class _Cursor(sqlite3.Cursor):
-    """A cursor that says which files a statement opens."""
+class _Watched:
+    """Before a cursor or a connection of SQLite, says which files a statement opens."""
 
     def execute(self, sql: str, parameters: Any = (), /) -> Any:
         _attaches(sql, parameters)
-        return super().execute(sql, parameters)
+        return super().execute(sql, parameters)  # type: ignore[misc]
 
     def executescript(self, sql_script: str, /) -> Any:
         _attaches(sql_script)
-        return super().executescript(sql_script)
+        return super().executescript(sql_script)  # type: ignore[misc]
+
+
+class _Cursor(_Watched, sqlite3.Cursor):
+    """A cursor that does."""
 
 
 def _watched(kind: type[sqlite3.Connection]) -> type[sqlite3.Connection]:
-    """A connection of this kind that does the same: its own methods make cursors of which it is not asked."""
+    """A connection of this kind: its own methods make cursors of which it is not asked."""
 
-    class Watched(kind):  # type: ignore[misc, valid-type]
+    class Watched(_Watched, kind):  # type: ignore[misc, valid-type]
         def cursor(self, factory: Any = _Cursor) -> Any:
             return super().cursor(factory)
-
-        def execute(self, sql: str, parameters: Any = (), /) -> Any:
-            _attaches(sql, parameters)
-            return super().execute(sql, parameters)
-
-        def executescript(self, sql_script: str, /) -> Any:
-            _attaches(sql_script)
-            return super().executescript(sql_script)
 
     Watched.__name__, Watched.__qualname__, Watched.__module__ = (
         kind.__name__,

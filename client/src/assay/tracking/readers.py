@@ -1,26 +1,22 @@
 """Readers that open files without Python's `open`: those that can be wrapped are, the others are named.
 
-Wrapping begins with a run and ends with it. A function is replaced wherever a loaded module holds it, so that
-`from pyarrow.parquet import read_table` at the top of a script does not escape.
+Wrapping begins with a run and ends with it.
 """
 
 from __future__ import annotations
 
 import functools
-import importlib.abc
-import importlib.machinery
-import importlib.util
 import os
 import re
 import sys
-import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
-from types import FrameType, ModuleType
+from types import FrameType
 from typing import Any
 
 from . import engines, observe, sources
 from .sources import Call, Reader
+from .wrapping import Wrapping
 
 # Imported means used, as far as can be seen: their reads happen in C, C++, Rust or another process.
 UNOBSERVABLE = (
@@ -37,33 +33,6 @@ _ARROW_DIRECT = re.compile(
 
 READERS = engines.READERS
 _CALL = compile("__assay_call__(*__assay_args__, **__assay_kwargs__)", "<assay>", "eval")
-
-_lock = threading.Lock()
-_users = 0
-_undo: list[Callable[[], None]] = []
-
-
-def wrap() -> None:
-    """Begin to see what these readers read. Calls nest."""
-    global _users  # noqa: PLW0603 - the modules that are wrapped are the process's
-    with _lock:
-        _users += 1
-        if _users > 1:
-            return
-        _install([reader for reader in READERS if reader.module in sys.modules])
-        sys.meta_path.insert(0, _FINDER)
-
-
-def unwrap() -> None:
-    global _users  # noqa: PLW0603 - the modules that are wrapped are the process's
-    with _lock:
-        _users -= 1
-        if _users:
-            return
-        if _FINDER in sys.meta_path:
-            sys.meta_path.remove(_FINDER)
-        while _undo:
-            _undo.pop()()
 
 
 def imported() -> Iterator[str]:
@@ -83,9 +52,11 @@ def unobservable(roots: Sequence[str]) -> Iterator[str]:
                 yield f"`{path.name}` uses `{found[0]}` of pyarrow, whose reads could not be observed."
 
 
-def _install(wanted: Sequence[Reader]) -> None:
+def _install(modules: Collection[str]) -> None:
     functions: dict[int, tuple[Any, Any]] = {}
-    for reader in wanted:
+    for reader in READERS:
+        if reader.module not in modules:
+            continue
         module = sys.modules[reader.module]
         holder_name, _, name = reader.attribute.rpartition(".")
         holder = getattr(module, holder_name, None) if holder_name else module
@@ -94,30 +65,15 @@ def _install(wanted: Sequence[Reader]) -> None:
             continue
         wrapper = _wrapper(reader, original)
         if holder_name:
-            setattr(holder, name, wrapper)
-            _undo.append(functools.partial(setattr, holder, name, original))
+            _WRAPPING.replace_method(holder, name, wrapper)
         else:
             functions.setdefault(id(original), (original, wrapper))
-    if functions:
-        _replace(functions)
+    _WRAPPING.replace(functions)
 
 
-def _replace(functions: dict[int, tuple[Any, Any]]) -> None:
-    """Everywhere that a loaded module holds an original under a name: one walk for all of them."""
-    for module in list(sys.modules.values()):
-        names = getattr(module, "__dict__", None)
-        if not isinstance(names, dict) or module is sys.modules[__name__]:
-            continue
-        for name, value in list(names.items()):
-            found = functions.get(id(value))
-            if found is not None:
-                names[name] = found[1]
-                _undo.append(functools.partial(_put_back, names, name, found[1], found[0]))
-
-
-def _put_back(names: dict[str, Any], name: str, wrapper: Any, original: Any) -> None:
-    if names.get(name) is wrapper:
-        names[name] = original
+_WRAPPING = Wrapping(lambda: {reader.module for reader in READERS}, _install)
+# Begin, and end, to see what these readers read. Calls nest.
+wrap, unwrap = _WRAPPING.begin, _WRAPPING.end
 
 
 def _wrapper(reader: Reader, original: Any) -> Any:
@@ -205,50 +161,6 @@ def _result(made: Any, attribute: str) -> list[str] | None:
     """The files of an opened dataset, None when it does not tell."""
     files = getattr(made, attribute, None)
     return files if isinstance(files, list) else None
-
-
-class _Finder(importlib.abc.MetaPathFinder):
-    """Wraps a reader when its module is imported during a run."""
-
-    def __init__(self) -> None:
-        self._searching = threading.local()
-
-    def find_spec(
-        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
-    ) -> importlib.machinery.ModuleSpec | None:
-        if getattr(self._searching, "on", False) or not any(reader.module == fullname for reader in READERS):
-            return None
-        self._searching.on = True
-        try:
-            spec = importlib.util.find_spec(fullname)
-        finally:
-            self._searching.on = False
-        if spec is None or spec.loader is None or not hasattr(spec.loader, "exec_module"):
-            return None
-        spec.loader = _Loader(spec.loader)
-        return spec
-
-
-class _Loader(importlib.abc.Loader):
-    def __init__(self, loader: Any) -> None:
-        self._loader = loader
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._loader, name)
-
-    def create_module(self, spec: importlib.machinery.ModuleSpec) -> ModuleType | None:
-        made: ModuleType | None = self._loader.create_module(spec)
-        return made
-
-    def exec_module(self, module: ModuleType) -> None:
-        self._loader.exec_module(module)
-        module.__loader__ = self._loader
-        with _lock:
-            if _users:
-                _install([reader for reader in READERS if reader.module == module.__name__])
-
-
-_FINDER = _Finder()
 
 
 def _project_files(roots: Sequence[str]) -> list[Path]:

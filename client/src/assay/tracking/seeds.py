@@ -9,19 +9,15 @@ parameter whose name says so. A generator seeded by the system, with no number o
 from __future__ import annotations
 
 import functools
-import importlib.abc
-import importlib.machinery
-import importlib.util
 import os
 import re
 import sys
-import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from types import ModuleType
 from typing import Any
 
 from . import observe
+from .wrapping import Wrapping
 
 _NAMED = re.compile(r"(?:^|[._-])(?:seed|random_state|random_seed|rng_seed)(?:$|[._-])", re.IGNORECASE)
 _HASHING = "PYTHONHASHSEED"
@@ -45,11 +41,6 @@ _SETTERS = (
     _Setter("numpy.random", "default_rng", "seed", "numpy.random.default_rng"),
     _Setter("torch", "manual_seed", "seed", "torch"),
 )
-_MODULES = frozenset(setter.module for setter in _SETTERS)
-
-_lock = threading.Lock()
-_users = 0
-_undo: list[Callable[[], None]] = []
 
 
 def known(parameters: Mapping[str, str]) -> dict[str, str]:
@@ -70,50 +61,19 @@ def told(seen: Mapping[str, Sequence[str]]) -> dict[str, str]:
     return answer
 
 
-def wrap() -> None:
-    """Begin to see what generators are seeded with. Calls nest."""
-    global _users  # noqa: PLW0603 - the modules that are wrapped are the process's
-    with _lock:
-        _users += 1
-        if _users > 1:
-            return
-        _install([setter for setter in _SETTERS if setter.module in sys.modules])
-        sys.meta_path.insert(0, _FINDER)
-
-
-def unwrap() -> None:
-    global _users  # noqa: PLW0603 - the modules that are wrapped are the process's
-    with _lock:
-        _users -= 1
-        if _users:
-            return
-        if _FINDER in sys.meta_path:
-            sys.meta_path.remove(_FINDER)
-        while _undo:
-            _undo.pop()()
-
-
-def _install(setters: Sequence[_Setter]) -> None:
-    """One walk through the loaded modules, for all of them."""
+def _install(modules: Collection[str]) -> None:
     functions: dict[int, tuple[Any, Any]] = {}
-    for setter in setters:
-        original = getattr(sys.modules[setter.module], setter.attribute, None)
-        if callable(original) and not hasattr(original, "__assay_seed__"):
-            functions[id(original)] = (original, _wrapper(setter, original))
-    for module in list(sys.modules.values()) if functions else ():
-        names = getattr(module, "__dict__", None)
-        if not isinstance(names, dict) or module is sys.modules[__name__]:
-            continue
-        for name, value in list(names.items()):
-            found = functions.get(id(value))
-            if found is not None and found[0] is value:
-                names[name] = found[1]
-                _undo.append(functools.partial(_put_back, names, name, found[1], found[0]))
+    for setter in _SETTERS:
+        if setter.module in modules:
+            original = getattr(sys.modules[setter.module], setter.attribute, None)
+            if callable(original) and not hasattr(original, "__assay_seed__"):
+                functions[id(original)] = (original, _wrapper(setter, original))
+    _WRAPPING.replace(functions)
 
 
-def _put_back(names: dict[str, Any], name: str, wrapper: Any, original: Any) -> None:
-    if names.get(name) is wrapper:
-        names[name] = original
+_WRAPPING = Wrapping(lambda: {setter.module for setter in _SETTERS}, _install)
+# Begin, and end, to see what generators are seeded with. Calls nest.
+wrap, unwrap = _WRAPPING.begin, _WRAPPING.end
 
 
 def _wrapper(setter: _Setter, original: Any) -> Any:
@@ -145,47 +105,3 @@ def _shown(value: Any) -> str:
     if type(value).__module__ == "numpy" and hasattr(value, "tolist"):
         return _shown(value.tolist())
     return ""
-
-
-class _Finder(importlib.abc.MetaPathFinder):
-    """Wraps the functions of a package that is imported during a run."""
-
-    def __init__(self) -> None:
-        self._searching = threading.local()
-
-    def find_spec(
-        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
-    ) -> importlib.machinery.ModuleSpec | None:
-        if fullname not in _MODULES or getattr(self._searching, "on", False):
-            return None
-        self._searching.on = True
-        try:
-            spec = importlib.util.find_spec(fullname)
-        finally:
-            self._searching.on = False
-        if spec is None or spec.loader is None or not hasattr(spec.loader, "exec_module"):
-            return None
-        spec.loader = _Loader(spec.loader)
-        return spec
-
-
-class _Loader(importlib.abc.Loader):
-    def __init__(self, loader: Any) -> None:
-        self._loader = loader
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._loader, name)
-
-    def create_module(self, spec: importlib.machinery.ModuleSpec) -> ModuleType | None:
-        made: ModuleType | None = self._loader.create_module(spec)
-        return made
-
-    def exec_module(self, module: ModuleType) -> None:
-        self._loader.exec_module(module)
-        module.__loader__ = self._loader
-        with _lock:
-            if _users:
-                _install([setter for setter in _SETTERS if setter.module == module.__name__])
-
-
-_FINDER = _Finder()

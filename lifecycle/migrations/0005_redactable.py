@@ -157,4 +157,23 @@ class Migration(migrations.Migration):
                 ),
             ),
         ),
+        pgtrigger.migrations.RemoveTrigger(
+            model_name="approval",
+            name="approval_by_another",
+        ),
+        pgtrigger.migrations.AddTrigger(
+            model_name="approval",
+            trigger=pgtrigger.compiler.Trigger(
+                name="approval_by_another",
+                sql=registry.models.triggers.AlwaysSql(
+                    declare="DECLARE asked record;",
+                    func="\n            SELECT p.state, p.requested_by_id, p.binding, v.created_by_id AS maker, v.model_id, m.namespace_id,\n                    (SELECT r.created_by_id FROM lineage_run r WHERE r.id = v.run_id) AS trainer INTO asked\n                FROM lifecycle_promotion p JOIN registry_modelversion v ON v.id = p.version_id\n                JOIN registry_registeredmodel m ON m.id = v.model_id WHERE p.id = NEW.promotion_id;\n            IF asked.state IS DISTINCT FROM 'awaiting_approval' OR asked.binding <> NEW.binding THEN\n                RAISE EXCEPTION 'the promotion does not wait for this decision' USING ERRCODE = '23514', CONSTRAINT = 'not_awaiting_approval', TABLE = TG_TABLE_NAME;\n            END IF;\n            IF EXISTS (\n                WITH people AS (\n                    SELECT u.id, u.owner_id FROM registry_user u\n                    WHERE u.id IN (asked.requested_by_id, asked.maker, asked.trainer)\n                ), answerable AS (\n                    SELECT id FROM people UNION SELECT owner_id FROM people WHERE owner_id IS NOT NULL\n                )\n                SELECT 1 FROM registry_user u WHERE u.id = NEW.by_id\n                    AND (u.id IN (SELECT id FROM answerable) OR u.owner_id IN (SELECT id FROM answerable))\n            ) THEN RAISE EXCEPTION 'who asked or made the version does not decide' USING ERRCODE = '23514', CONSTRAINT = 'own_request', TABLE = TG_TABLE_NAME; END IF;\n            IF NOT EXISTS (SELECT 1 FROM registry_user u WHERE u.id = NEW.by_id AND u.is_active AND NOT u.is_service AND (u.is_superuser OR EXISTS (SELECT 1 FROM registry_user_groups g JOIN registry_namespacegrouppermission held ON held.group_id = g.group_id JOIN auth_permission named ON named.id = held.permission_id WHERE g.user_id = u.id AND held.content_object_id = asked.namespace_id AND named.codename = 'promotion.decide') OR EXISTS (SELECT 1 FROM registry_user_groups g JOIN registry_registeredmodelgrouppermission held ON held.group_id = g.group_id JOIN auth_permission named ON named.id = held.permission_id WHERE g.user_id = u.id AND held.content_object_id = asked.model_id AND named.codename = 'model.review'))) THEN\n                RAISE EXCEPTION 'who decides is an active person with the right to' USING ERRCODE = '23514', CONSTRAINT = 'not_a_decider', TABLE = TG_TABLE_NAME;\n            END IF;\n            RETURN NEW;\n        ",
+                    hash="d26abaf97da35ab5ebfe02e8ef2b504fe0ab688f",
+                    operation="INSERT",
+                    pgid="pgtrigger_approval_by_another_3b897",
+                    table="lifecycle_approval",
+                    when="BEFORE",
+                ),
+            ),
+        ),
     ]

@@ -7,7 +7,7 @@ from typing import Any
 import pgtrigger
 from django.db import models
 
-from registry.models.triggers import Always, refuse
+from registry.models.triggers import Always, active_person, refuse, right
 
 # A condition on the id of a version: whether it stands under quarantine.
 UNDER_QUARANTINE = """EXISTS (SELECT 1 FROM lifecycle_quarantine q WHERE q.version_id = {version} AND NOT EXISTS (
@@ -158,6 +158,8 @@ class ApprovalByAnother(Always):
     declare = [("asked", "record")]
 
     def get_func(self, model: models.Model) -> str:
+        decides = right("promotion.decide", "asked.namespace_id")
+        reviews = right("model.review", "asked.model_id", kind="registeredmodel")
         return f"""
             SELECT p.state, p.requested_by_id, p.binding, v.created_by_id AS maker, v.model_id, m.namespace_id,
                     (SELECT r.created_by_id FROM lineage_run r WHERE r.id = v.run_id) AS trainer INTO asked
@@ -176,23 +178,9 @@ class ApprovalByAnother(Always):
                 SELECT 1 FROM registry_user u WHERE u.id = NEW.by_id
                     AND (u.id IN (SELECT id FROM answerable) OR u.owner_id IN (SELECT id FROM answerable))
             ) THEN {refuse("own_request", "who asked or made the version does not decide")} END IF;
-            IF NOT EXISTS (
-                SELECT 1 FROM registry_user u WHERE u.id = NEW.by_id AND u.is_active AND NOT u.is_service AND (
-                    u.is_superuser OR EXISTS (
-                        SELECT 1 FROM registry_user_groups g
-                        JOIN registry_namespacegrouppermission held ON held.group_id = g.group_id
-                        JOIN auth_permission named ON named.id = held.permission_id
-                        WHERE g.user_id = u.id AND held.content_object_id = asked.namespace_id
-                            AND named.codename = 'promotion.decide'
-                    ) OR EXISTS (
-                        SELECT 1 FROM registry_user_groups g
-                        JOIN registry_registeredmodelgrouppermission held ON held.group_id = g.group_id
-                        JOIN auth_permission named ON named.id = held.permission_id
-                        WHERE g.user_id = u.id AND held.content_object_id = asked.model_id
-                            AND named.codename = 'model.review'
-                    )
-                )
-            ) THEN {refuse("not_a_decider", "who decides is an active person with the right to")} END IF;
+            IF NOT {active_person("NEW.by_id", decides, reviews)} THEN
+                {refuse("not_a_decider", "who decides is an active person with the right to")}
+            END IF;
             RETURN NEW;
         """
 
@@ -214,17 +202,9 @@ class LiftedByAnother(Always):
             IF NEW.by_id IN (placed.by_id, placed.owner_id) THEN
                 {refuse("own_quarantine", "who placed a quarantine does not lift it")}
             END IF;
-            IF NOT EXISTS (
-                SELECT 1 FROM registry_user u WHERE u.id = NEW.by_id AND u.is_active AND NOT u.is_service AND (
-                    u.is_superuser OR EXISTS (
-                        SELECT 1 FROM registry_user_groups g
-                        JOIN registry_namespacegrouppermission held ON held.group_id = g.group_id
-                        JOIN auth_permission named ON named.id = held.permission_id
-                        WHERE g.user_id = u.id AND held.content_object_id = placed.namespace_id
-                            AND named.codename = 'version.quarantine'
-                    )
-                )
-            ) THEN {refuse("not_a_lifter", "who lifts a quarantine is an active person with the right to")} END IF;
+            IF NOT {active_person("NEW.by_id", right("version.quarantine", "placed.namespace_id"))} THEN
+                {refuse("not_a_lifter", "who lifts a quarantine is an active person with the right to")}
+            END IF;
             RETURN NEW;
         """
 

@@ -13,7 +13,16 @@ from django.db import models
 
 from registry.models.immutability import AppendOnlyModel
 from registry.models.people import Namespace, User
-from registry.models.triggers import Always, AppendOnly, Fixed, LegalEdges, NeverDeleted, refuse
+from registry.models.triggers import (
+    Always,
+    AppendOnly,
+    Fixed,
+    LegalEdges,
+    NeverDeleted,
+    active_person,
+    refuse,
+    right,
+)
 from registry.models.visibility import scoped_by
 
 
@@ -94,16 +103,9 @@ class TwoPeople(Always):
                         AND (asker.owner_id = decider.id OR decider.owner_id = asker.id
                             OR asker.owner_id = decider.owner_id)
                 ) THEN {refuse("own_redaction", "who asked does not decide")} END IF;
-                IF NOT EXISTS (
-                    SELECT 1 FROM registry_user u WHERE u.id = NEW.decided_by_id AND u.is_active AND NOT u.is_service
-                        AND (u.is_superuser OR EXISTS (
-                            SELECT 1 FROM registry_user_groups g
-                            JOIN registry_namespacegrouppermission held ON held.group_id = g.group_id
-                            JOIN auth_permission named ON named.id = held.permission_id
-                            WHERE g.user_id = u.id AND held.content_object_id = NEW.namespace_id
-                                AND named.codename = 'redaction.decide'
-                        ))
-                ) THEN {refuse("not_a_decider", "who decides is an active person with the right to")} END IF;
+                IF NOT {active_person("NEW.decided_by_id", right("redaction.decide", "NEW.namespace_id"))} THEN
+                    {refuse("not_a_decider", "who decides is an active person with the right to")}
+                END IF;
             END IF;
             RETURN NEW;
         """

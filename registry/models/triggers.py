@@ -39,6 +39,25 @@ class Always(pgtrigger.Trigger):
         )
 
 
+def active_person(user: str, *rights: str) -> str:
+    """A condition: the user with this id is an active person who holds one of these `right`s, or is a superuser."""
+    held = " OR ".join(("u.is_superuser", *rights))
+    return (
+        f"EXISTS (SELECT 1 FROM registry_user u WHERE u.id = {user} AND u.is_active AND NOT u.is_service"
+        f" AND ({held}))"
+    )
+
+
+def right(name: str, on: str, kind: str = "namespace") -> str:
+    """A condition on the user `u`: a group of theirs has the right on the namespace, or model, with this id."""
+    return (
+        "EXISTS (SELECT 1 FROM registry_user_groups g"
+        f" JOIN registry_{kind}grouppermission held ON held.group_id = g.group_id"
+        " JOIN auth_permission named ON named.id = held.permission_id"
+        f" WHERE g.user_id = u.id AND held.content_object_id = {on} AND named.codename = '{name}')"
+    )
+
+
 def refuse(constraint: str, message: str, *values: str) -> str:
     """PL/pgSQL that raises a check violation under `constraint`; `%` in `message` takes the `values`."""
     told = "".join(f", {value}" for value in values)

@@ -49,7 +49,8 @@ def training_inputs(version: ModelVersion) -> dict[str, set[str]]:
     for dataset, context in read.values_list("from_node_id", "context"):
         found[digests[dataset]].add(context)
     for dataset, _ in reads_into(above):
-        found[digests[dataset]].add("")
+        if dataset in digests:  # an event that came since may join it to another
+            found[digests[dataset]].add("")
     return found
 
 

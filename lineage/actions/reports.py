@@ -17,13 +17,12 @@ from uuid import UUID, uuid5
 from django.db import transaction
 
 from lineage.actions.datasets import named
-from lineage.actions.runs import RunIsDeleted, check_own, retell_completeness
+from lineage.actions.runs import RunIsDeleted, check_own, experiment_named, retell_completeness
 from lineage.graph import Arrow, add_edges, add_nodes
 from lineage.models import (
     Dataset,
     DatasetVersion,
     Edge,
-    Experiment,
     Lifecycle,
     LineageEvent,
     LineageUse,
@@ -163,7 +162,7 @@ def _run(namespace: Namespace, key: UUID, by: Principal, told: Told) -> Run | No
             pk=pk,
             defaults={
                 "namespace": namespace,
-                "experiment": _experiment(namespace, told.experiment, by),
+                "experiment": experiment_named(namespace, told.experiment, by),
                 "started_at": told.started_at,
                 "capture": told.capture,
                 "reported": told.reported,
@@ -191,16 +190,9 @@ def _ids(namespace: Namespace, key: UUID) -> list[UUID]:
     return [derived] if taken or key.version == DERIVED else [key, derived]
 
 
-def _experiment(namespace: Namespace, name: str, by: Principal) -> Experiment:
-    heading, _ = Experiment.objects.get_or_create(
-        namespace=namespace, name=name, defaults={"created_by": by.account}
-    )
-    return heading
-
-
 def _bring_up(run: Run, told: Told, by: Principal) -> list[Arrow]:
     """Write what follows from all events. Answers the edges that are new."""
-    run.experiment = _experiment(run.namespace, told.experiment, by)
+    run.experiment = experiment_named(run.namespace, told.experiment, by)
     run.name, run.status = told.name, told.status
     run.started_at, run.ended_at = told.started_at, told.ended_at
     run.entry_point, run.code, run.environment = told.entry_point, told.code, told.environment

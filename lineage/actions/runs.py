@@ -103,13 +103,7 @@ def start_run(
     Raises NotVisible, Forbidden, RunIsDeleted (the experiment is).
     """
     check_can(by, Permission.RUN_WRITE, namespace)
-    heading, _ = Experiment.objects.get_or_create(
-        namespace=namespace, name=experiment, defaults={"created_by": by.account}
-    )
-    if heading.lifecycle == Lifecycle.DELETED:
-        raise RunIsDeleted(
-            f"The experiment {experiment} was deleted: restore it, or name another.", field="experiment"
-        )
+    heading = experiment_named(namespace, experiment, by)
     made = making or Making()
     run = Run.objects.create(
         namespace=namespace,
@@ -132,6 +126,18 @@ def start_run(
         after={"experiment": experiment, "name": name, "commit": (run.code or {}).get("commit")},
     )
     return run
+
+
+def experiment_named(namespace: Namespace, name: str, by: Principal) -> Experiment:
+    """The experiment, made where it is new. Raises RunIsDeleted for one that was deleted."""
+    heading, _ = Experiment.objects.get_or_create(
+        namespace=namespace, name=name, defaults={"created_by": by.account}
+    )
+    if heading.lifecycle == Lifecycle.DELETED:
+        raise RunIsDeleted(
+            f"The experiment {name} was deleted: restore it, or name another.", field="experiment"
+        )
+    return heading
 
 
 @transaction.atomic

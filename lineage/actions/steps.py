@@ -10,7 +10,7 @@ from uuid import UUID
 from django.db import transaction
 
 from lineage.actions.datasets import Use, join, named, occurrences, step_id, version_of
-from lineage.actions.runs import Making, Measurement, RunIsDeleted, write_metrics, write_parameters
+from lineage.actions.runs import Making, Measurement, experiment_named, write_metrics, write_parameters
 from lineage.graph import add_nodes
 from lineage.models import DatasetVersion, Edge, Experiment, Lifecycle, Node, Run
 from registry.errors import DomainError
@@ -70,13 +70,7 @@ def record_steps(
     ForeignDigestHasAnother.
     """
     check_can(by, Permission.RUN_WRITE, namespace)
-    heading, _ = Experiment.objects.get_or_create(
-        namespace=namespace, name=experiment, defaults={"created_by": by.account}
-    )
-    if heading.lifecycle == Lifecycle.DELETED:
-        raise RunIsDeleted(
-            f"The experiment {experiment} was deleted: restore it, or name another.", field="experiment"
-        )
+    heading = experiment_named(namespace, experiment, by)
     wanted = {step_id(namespace, step.key): step for step in steps}
     new = _begin(wanted, heading, by)
     held = {run.pk: run for run in Run.objects.select_related("namespace").filter(pk__in=wanted)}

@@ -157,18 +157,17 @@ def _keep(namespace: Namespace, run: Run | None, events: Iterable[Telling]) -> s
 
 def _run(namespace: Namespace, key: UUID, by: Principal, told: Told) -> Run | None:
     """The run that a tool calls `key`, made where it is new, and locked; None where it speaks for itself."""
+    new: dict[str, Any] = {
+        "namespace": namespace,
+        # Asked where the run is new only: one that is known may be of another.
+        "experiment": lambda: experiment_named(namespace, told.experiment, by),
+        "started_at": told.started_at,
+        "capture": told.capture,
+        "reported": told.reported,
+        "created_by": by.account,
+    }
     for pk in _ids(namespace, key):
-        row, created = Run.objects.get_or_create(
-            pk=pk,
-            defaults={
-                "namespace": namespace,
-                "experiment": experiment_named(namespace, told.experiment, by),
-                "started_at": told.started_at,
-                "capture": told.capture,
-                "reported": told.reported,
-                "created_by": by.account,
-            },
-        )
+        row, created = Run.objects.get_or_create(pk=pk, defaults=new)
         if created:
             add_nodes(Node.Kind.RUN, [pk], namespace)
         if row.namespace_id == namespace.pk:

@@ -13,7 +13,7 @@ import pytest
 from django.db import IntegrityError, connection, transaction
 
 from lineage.completeness import Fact
-from lineage.models import DatasetVersion, Edge, LineageEvent, LineageUse, Run
+from lineage.models import DatasetVersion, Edge, Experiment, Lifecycle, LineageEvent, LineageUse, Run
 from lineage.provenance import run_of
 from registry.models import Event
 from tests.cast import Cast, make_cast
@@ -233,6 +233,17 @@ class TestWho:
             "runs": {str(run.pk): None},
         }
         assert shown(cast, str(run.pk)) == before
+
+        assert not Experiment.objects.filter(namespace=cast.namespace, name="airflow/etl").exists()
+
+    def test_of_what_was_deleted_nothing_is_told(self, cast: Cast) -> None:
+        run = str(uuid4())
+        tell(teller(cast), an_event("START", run=run))
+        Experiment.objects.filter(namespace=cast.namespace).update(lifecycle=Lifecycle.DELETED)
+        answer = teller(cast).post("/api/v1/lineage", an_event(minute=3, run=run))
+        assert (answer.status_code, answer.json()["code"]) == (409, "run-is-deleted")
+        assert shown(cast, run)["status"] == "running"
+        assert LineageEvent.objects.filter(namespace=cast.namespace).count() == 1
 
     def test_a_reported_run_is_not_written_otherwise(self, cast: Cast) -> None:
         run = str(uuid4())

@@ -61,9 +61,13 @@ def fed(cast: Cast, version: ModelVersion, commit: str) -> ModelVersion:
 
 def test_a_bad_range_of_commits(cast: Cast, live: Live, run: Run, tmp_path: Path) -> None:
     commits = repository(tmp_path, 4)
-    used = fed(cast, promotion_at(cast, "applied").version, commits[1])
-    asked = promotion_at(cast, "awaiting_approval", version=staged_version(cast, model="other"))
-    fed(cast, asked.version, commits[2])
+    # Fed before the promotion is asked for: what a version was made from is among what is approved, and the
+    # worker, which looks at the gates too, ends a promotion whose evidence has changed.
+    used = fed(cast, staged_version(cast), commits[1])
+    promotion_at(cast, "applied", version=used)
+    asked = promotion_at(
+        cast, "awaiting_approval", version=fed(cast, staged_version(cast, model="other"), commits[2])
+    )
     fed(cast, ready_version(cast, model="clean"), commits[0])
     since = ("--repository", str(tmp_path), "--commit", f"{commits[0][:10]}..HEAD")
 

@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from lifecycle.evidence import binding_of
 from lifecycle.gates.evaluate import context_of, findings, keep
-from lifecycle.gates.kinds import Verdict
+from lifecycle.gates.kinds import Finding, Verdict
 from lifecycle.models import OPEN, Promotion, StagedVersion, State
 from lifecycle.quarantine import check_not_quarantined, told
 from lifecycle.stages import Move, move_for
@@ -213,6 +213,28 @@ def note(
     )
 
 
+def ask_for_evaluations(promotion: Promotion, finding: Finding, now: datetime) -> None:
+    """Tell those who evaluate what a gate waits for: of which version, on which data. One event for each."""
+    for wanted in finding.wanted:
+        record(
+            "evaluation.requested",
+            subject=wanted.version,
+            by=SYSTEM,
+            namespace=promotion.version.model.namespace,
+            reason=finding.sentence,
+            after={
+                "dataset": wanted.dataset,
+                "dataset_digest": wanted.dataset_digest,
+                "split": wanted.split,
+                "slice": wanted.slice,
+                "metrics": [wanted.metric],
+                "promotion": str(promotion.pk),
+                "for": promotion.version.reference,
+            },
+            at=now,
+        )
+
+
 def locked(promotion_id: Any) -> Promotion:
     """The promotion, with its model locked first, as every other path does: no two paths lock crosswise."""
     lock_model(Promotion.objects.values_list("version_id", flat=True).get(pk=promotion_id))
@@ -240,7 +262,8 @@ def settle(*, promotion_id: Any, now: datetime | None = None) -> Promotion:
             return promotion
         context = context_of(promotion, now)
         found = findings(context)
-        keep(context, found)
+        for finding in keep(context, found):
+            ask_for_evaluations(promotion, finding, now)
         verdicts = {finding.verdict for _, finding in found.values()}
         if verdicts & {Verdict.FAIL, Verdict.ERROR}:
             said = [f.sentence for _, f in found.values() if f.verdict in (Verdict.FAIL, Verdict.ERROR)]

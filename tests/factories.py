@@ -98,12 +98,15 @@ def evaluate(
     by: str = "ci",
     digest: str = HELD_OUT,
     metric: str = "accuracy",
+    part: str = "",
+    low: float | None = None,
+    high: float | None = None,
 ) -> None:
-    """Somebody measured it on the held-out data."""
+    """Somebody measured it on the held-out data, or on the slice `part` of it."""
     record_evaluation(
         version=version,
-        on=MeasuredOn(dataset="held-out.csv", digest=digest, split="test"),
-        metrics=[Measured(name=metric, value=value)],
+        on=MeasuredOn(dataset="held-out.csv", digest=digest, split="test", slice=part),
+        metrics=[Measured(name=metric, value=value, low=low, high=high)],
         by=cast.principal(by),
     )
 

@@ -52,16 +52,21 @@ def promotion_json(promotion: Promotion) -> dict[str, Any]:
 
 
 def _gate(listed: dict[str, Any], result: GateResult | None) -> dict[str, Any]:
-    gate = GATES.get(listed["gate"])
     return {
         "key": listed["key"],
         "gate": listed["gate"],
-        "claim": gate.claim(gate.checked(listed["parameters"], listed["key"])) if gate else listed["gate"],
+        "claim": _claim(listed["gate"], listed["parameters"]),
         "verdict": result.verdict if result else GateResult.Verdict.PENDING.value,
         "sentence": result.sentence if result else "Not evaluated yet.",
         "evidence": result.evidence if result else {},
         "at": result.at if result else None,
     }
+
+
+def _claim(name: str, parameters: dict[str, Any]) -> str:
+    """What the gate demands, in words; its bare name when this installation does not know it any more."""
+    gate = GATES.get(name)
+    return gate.claim(gate.checked(parameters, name)) if gate else name
 
 
 def policy_json(policy: Policy) -> dict[str, Any]:
@@ -71,10 +76,7 @@ def policy_json(policy: Policy) -> dict[str, Any]:
         "model": policy.model.name if policy.model else None,
         "target": policy.target,
         "revision": policy.revision,
-        "gates": [
-            {**gate, "claim": GATES[gate["gate"]].claim(gate["parameters"]) if gate["gate"] in GATES else ""}
-            for gate in policy.gates
-        ],
+        "gates": [{**gate, "claim": _claim(gate["gate"], gate["parameters"])} for gate in policy.gates],
         "approvals": policy.approvals,
         "published_at": policy.published_at,
         "published_by": policy.created_by.get_username() if policy.created_by else "assay",

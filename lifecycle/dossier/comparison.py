@@ -200,7 +200,7 @@ def _directions(gates: Iterable[dict[str, Any]]) -> dict[str, bool]:
                 told[given["metric"]] = False
             case "metric_at_most":
                 told[given["metric"]] = True
-            case "no_regression":
+            case "no_regression" | "slices_not_worse":
                 told[given["metric"]] = given.get("direction") == "lower"
     return told
 

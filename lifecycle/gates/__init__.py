@@ -7,6 +7,7 @@ from lifecycle.gates.kinds import Context, Finding, Gate, Verdict
 from lifecycle.gates.metrics import EvaluatedOn, MetricAtLeast, MetricAtMost, NoRegression
 from lifecycle.gates.proofs import ExternalCheck, IntegrityVerified, LineageComplete
 from lifecycle.gates.signatures import SignatureValid
+from lifecycle.gates.slices import SlicesNotWorse
 
 GATES: dict[str, Gate] = {
     gate.name: gate
@@ -15,6 +16,7 @@ GATES: dict[str, Gate] = {
         MetricAtMost(),
         EvaluatedOn(),
         NoRegression(),
+        SlicesNotWorse(),
         ExternalCheck(),
         LineageComplete(),
         IntegrityVerified(),

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from datetime import datetime
 from typing import Any
+
+from django.db import OperationalError, transaction
 
 from lifecycle.gates import GATES
 from lifecycle.gates.kinds import Context, Finding, Verdict
@@ -42,7 +45,12 @@ def _one(context: Context, listed: dict[str, Any]) -> Finding:
     if gate is None:
         return Finding(Verdict.ERROR, f"This installation has no gate {listed['gate']!r} any more.")
     try:
-        return gate.evaluate(context, listed["parameters"])
+        # A savepoint, so that a statement which the database refuses is the gate's failure alone; the parameters
+        # with their defaults, for those that have been added since the policy was published.
+        with transaction.atomic():
+            return _sound(gate.evaluate(context, gate.checked(listed["parameters"], listed["key"])))
+    except OperationalError:
+        raise  # the database is away or busy: nothing is known of the version, and the evaluation is repeated
     except Exception as error:
         logger.exception("gate %s raised on promotion %s", listed["key"], context.promotion.pk)
         return Finding(
@@ -50,10 +58,24 @@ def _one(context: Context, listed: dict[str, Any]) -> Finding:
         )
 
 
-def keep(context: Context, found: dict[str, tuple[str, Finding]]) -> None:
-    """Write the results that say something new; a repeated evaluation of the same facts adds no row."""
+_SAID = frozenset({Verdict.PASS, Verdict.FAIL, Verdict.ERROR, Verdict.PENDING})
+
+
+def _sound(finding: Finding) -> Finding:
+    """The finding, when it is one that can be kept. Raises TypeError or ValueError: then nothing was found."""
+    if not isinstance(finding, Finding) or finding.verdict not in _SAID:
+        raise TypeError("a gate answers with a Finding, whose verdict is pass, fail, error or pending")
+    if not isinstance(finding.sentence, str) or not finding.sentence.strip():
+        raise ValueError("a finding says why in a sentence")
+    json.dumps(finding.evidence, allow_nan=False)
+    return finding
+
+
+def keep(context: Context, found: dict[str, tuple[str, Finding]]) -> list[Finding]:
+    """Write the results that say something new, and return these; a repeated evaluation of the same facts adds no
+    row."""
     newest = latest_results(context.promotion)
-    rows = []
+    rows, new = [], []
     for key, (gate, finding) in found.items():
         old = newest.get(key)
         if old and (old.verdict, old.sentence, old.evidence) == (
@@ -62,6 +84,7 @@ def keep(context: Context, found: dict[str, tuple[str, Finding]]) -> None:
             finding.evidence,
         ):
             continue
+        new.append(finding)
         rows.append(
             GateResult(
                 promotion=context.promotion,
@@ -74,6 +97,7 @@ def keep(context: Context, found: dict[str, tuple[str, Finding]]) -> None:
             )
         )
     GateResult.objects.bulk_create(rows)
+    return new
 
 
 def latest_results(promotion: Promotion) -> dict[str, GateResult]:

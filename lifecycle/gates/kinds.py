@@ -11,18 +11,40 @@ from typing import Any, ClassVar
 from lifecycle.models import GateResult, Promotion
 from lineage.provenance import trainers_of
 from registry.errors import InvalidInput
-from registry.models import ModelVersion, User
+from registry.models import EvaluationMetric, ModelVersion, User
 
 Verdict = GateResult.Verdict
 
 
 @dataclass(frozen=True)
+class Wanted:
+    """An evaluation without which a gate cannot answer: of which version, on what."""
+
+    version: ModelVersion
+    metric: str
+    dataset: str
+    dataset_digest: str
+    split: str
+    slice: str = ""
+
+    @classmethod
+    def of(cls, like: EvaluationMetric, version: ModelVersion) -> Wanted:
+        """The same as `like`, of another version."""
+        on = like.evaluation
+        return cls(version, like.name, on.dataset, on.dataset_digest, on.split, on.slice)
+
+
+@dataclass(frozen=True)
 class Finding:
-    """What a gate says. `evidence` holds only what it read, no clock: an approval is bound to it."""
+    """What a gate says. `evidence` holds only what it read, no clock: an approval is bound to it.
+
+    What is `wanted` is asked of those who evaluate, once, by the event `evaluation.requested`.
+    """
 
     verdict: str
     sentence: str
     evidence: dict[str, Any] = field(default_factory=dict)
+    wanted: tuple[Wanted, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -50,7 +72,7 @@ def accounts_of(people: set[Any]) -> set[Any]:
 
 @dataclass(frozen=True)
 class Parameter:
-    """A typed parameter of a gate."""
+    """A typed parameter of a gate. `least` bounds a number; a list holds texts."""
 
     name: str
     kind: type
@@ -58,6 +80,7 @@ class Parameter:
     required: bool = False
     choices: tuple[str, ...] = ()
     help: str = ""
+    least: float | None = None
 
 
 class Gate(ABC):
@@ -100,9 +123,13 @@ def _value(gate: str, parameter: Parameter, given: dict[str, Any], where: str) -
     if parameter.kind is float and isinstance(value, int | float) and not isinstance(value, bool):
         if not math.isfinite(value):
             raise InvalidInput(f"{parameter.name} is a finite number.", field=where)
+        if parameter.least is not None and value < parameter.least:
+            raise InvalidInput(f"{parameter.name} is at least {parameter.least:g}.", field=where)
         return float(value)
     if not isinstance(value, parameter.kind) or isinstance(value, bool) != (parameter.kind is bool):
         raise InvalidInput(f"{parameter.name} is a {parameter.kind.__name__}.", field=where)
+    if parameter.kind is list and not all(isinstance(each, str) for each in value):
+        raise InvalidInput(f"{parameter.name} is a list of texts.", field=where)
     if parameter.choices and value not in parameter.choices:
         raise InvalidInput(f"{parameter.name} is one of {', '.join(parameter.choices)}.", field=where)
     return value

@@ -4,94 +4,94 @@ from __future__ import annotations
 
 import hashlib
 from abc import abstractmethod
-from typing import Any
+from typing import Any, ClassVar
 
-from lifecycle.gates.kinds import Context, Finding, Gate, Parameter, Verdict
-from lineage.provenance import training_inputs
-from registry.models import EvaluationMetric, ModelVersion, Stage
-
-WHERE = (
-    Parameter("metric", str, required=True, help="the name of the metric, such as accuracy"),
-    Parameter("dataset", str, default="", help="the dataset's name; empty: any"),
-    Parameter("split", str, default="test", help="the split it was measured on"),
-    Parameter("slice", str, default="", help="the slice; empty: all rows"),
-    Parameter(
-        "evaluated_by",
-        str,
-        default="",
-        choices=("", "others", "anyone"),
-        help="whose results count; by default for production not those of who asked, made or trained it",
-    ),
+from lifecycle.gates.kinds import Context, Finding, Gate, Parameter, Verdict, Wanted
+from lifecycle.gates.measured import (
+    DIRECTION,
+    METRIC,
+    SLICE,
+    TOLERANCE,
+    WHERE,
+    allowance,
+    measurements,
+    none_counts,
+    told,
+    where_of,
+    worse_by,
 )
-
-
-def measurements(
-    context: Context, version: ModelVersion, given: dict[str, Any], *, metric: str | None = None
-) -> list[EvaluationMetric]:
-    """The version's measurements that count, newest first: the newest per dataset digest and metric."""
-    rows = EvaluationMetric.objects.filter(
-        evaluation__version=version, evaluation__split=given["split"], evaluation__slice=given["slice"]
-    ).select_related("evaluation__by")
-    if metric is not None:
-        rows = rows.filter(name=metric)
-    if given["dataset"]:
-        rows = rows.filter(evaluation__dataset=given["dataset"])
-    whose = given["evaluated_by"] or ("others" if context.promotion.target == Stage.PRODUCTION else "anyone")
-    # Of the version in production too: nobody lowers the bar for their own.
-    if whose == "others":
-        rows = rows.exclude(evaluation__by__in=context.interested())
-    newest: dict[tuple[str, str], EvaluationMetric] = {}
-    for row in rows.order_by("-evaluation__at", "-pk"):
-        newest.setdefault((row.evaluation.dataset_digest, row.name), row)
-    return list(newest.values())
-
-
-def _told(row: EvaluationMetric) -> dict[str, Any]:
-    return {
-        "metric": row.name,
-        "value": row.value,
-        "dataset": row.evaluation.dataset,
-        "dataset_digest": row.evaluation.dataset_digest,
-        "split": row.evaluation.split,
-        "evaluation": str(row.evaluation_id),
-        "by": row.evaluation.by.get_username(),
-    }
-
-
-def _none(context: Context, given: dict[str, Any], what: str) -> str:
-    own = context.promotion.target == Stage.PRODUCTION and given["evaluated_by"] != "anyone"
-    excluded = " (those by who asked, made or trained it do not count)" if own else ""
-    of = f" of {given['dataset']}" if given["dataset"] else ""
-    return f"{context.version.reference} has no {what} on the {given['split']} split{of}{excluded}."
+from lineage.provenance import training_inputs
+from registry.models import EvaluationMetric
 
 
 class _Bound(Gate):
-    """A metric beside a bound."""
+    """A metric beside a bound. Where several datasets were measured, the worst of them counts; where an interval
+    was reported, its end that is nearer to failing."""
 
-    parameters = (*WHERE, Parameter("bound", float, required=True, help="the number it must reach"))
-    words: str
+    parameters = (
+        METRIC,
+        *WHERE,
+        SLICE,
+        Parameter("bound", float, required=True, help="the number it must reach"),
+        Parameter(
+            "interval",
+            str,
+            default="when_given",
+            choices=("when_given", "required", "ignored"),
+            help="whether the confidence interval's end has to reach the bound, when there is one",
+        ),
+    )
+    words: ClassVar[str]
+    end: ClassVar[str]
 
     def claim(self, given: dict[str, Any]) -> str:
-        return f"{given['metric']} on {given['split']} is {self.words} {given['bound']:g}"
+        part = f" ({given['slice']})" if given["slice"] else ""
+        end = f", as is the {self.end} end of its interval" if given["interval"] == "required" else ""
+        return f"{given['metric']} on {given['split']}{part} is {self.words} {given['bound']:g}{end}"
 
     @abstractmethod
-    def holds(self, value: float, bound: float) -> bool:
-        """Whether the value is on the right side of the bound."""
+    def margin(self, value: float, bound: float) -> float:
+        """How far the value is on the right side of the bound; below zero it is on the wrong one."""
+
+    @abstractmethod
+    def end_of(self, row: EvaluationMetric) -> float | None:
+        """The end of the interval that is nearer to failing."""
 
     def evaluate(self, context: Context, given: dict[str, Any]) -> Finding:
         found = measurements(context, context.version, given, metric=given["metric"])
         if not found:
-            return Finding(Verdict.FAIL, _none(context, given, f"measurement of {given['metric']}"))
-        row = found[0]
+            return Finding(Verdict.FAIL, none_counts(context, given, f"measurement of {given['metric']}"))
+        row = min(found, key=lambda each: self.margin(self._counts(each, given), given["bound"]))
+        end = None if given["interval"] == "ignored" else self.end_of(row)
         said = (
-            f"{row.name} is {row.value:.4g} on {row.evaluation.dataset} "
+            f"{row.name} is {row.value:.4g}{_interval(row)} on {row.evaluation.dataset} "
             f"({row.evaluation.split}, {row.evaluation.dataset_digest[:15]}…, measured by "
             f"{row.evaluation.by.get_username()})"
         )
-        evidence = {**_told(row), "bound": given["bound"]}
-        if self.holds(row.value, given["bound"]):
-            return Finding(Verdict.PASS, f"{said}; required: {self.words} {given['bound']:g}.", evidence)
-        return Finding(Verdict.FAIL, f"{said}, but must be {self.words} {given['bound']:g}.", evidence)
+        evidence = {**told(row), "bound": given["bound"]}
+        if given["interval"] == "required" and end is None:
+            return Finding(
+                Verdict.FAIL,
+                f"{said} without the {self.end} end of an interval, which is required.",
+                evidence,
+            )
+        required = f"{self.words} {given['bound']:g}"
+        if self.margin(self._counts(row, given), given["bound"]) >= 0:
+            return Finding(Verdict.PASS, f"{said}; required: {required}.", evidence)
+        whose = f"the {self.end} end of its interval " if end is not None else ""
+        return Finding(Verdict.FAIL, f"{said}, but {whose}must be {required}.", evidence)
+
+    def _counts(self, row: EvaluationMetric, given: dict[str, Any]) -> float:
+        end = None if given["interval"] == "ignored" else self.end_of(row)
+        return row.value if end is None else end
+
+
+def _interval(row: EvaluationMetric) -> str:
+    if row.low is not None and row.high is not None:
+        return f" ({row.low:.4g} to {row.high:.4g})"
+    if row.low is not None:
+        return f" (from {row.low:.4g})"
+    return f" (up to {row.high:.4g})" if row.high is not None else ""
 
 
 class MetricAtLeast(_Bound):
@@ -99,9 +99,13 @@ class MetricAtLeast(_Bound):
 
     name = "metric_at_least"
     words = "at least"
+    end = "lower"
 
-    def holds(self, value: float, bound: float) -> bool:
-        return value >= bound
+    def margin(self, value: float, bound: float) -> float:
+        return value - bound
+
+    def end_of(self, row: EvaluationMetric) -> float | None:
+        return row.low
 
 
 class MetricAtMost(_Bound):
@@ -109,19 +113,20 @@ class MetricAtMost(_Bound):
 
     name = "metric_at_most"
     words = "at most"
+    end = "upper"
 
-    def holds(self, value: float, bound: float) -> bool:
-        return value <= bound
+    def margin(self, value: float, bound: float) -> float:
+        return bound - value
+
+    def end_of(self, row: EvaluationMetric) -> float | None:
+        return row.high
 
 
 class EvaluatedOn(Gate):
     """There is an evaluation on data that the version was not trained on, told by digest."""
 
     name = "evaluated_on"
-    parameters = (
-        *[p for p in WHERE if p.name != "metric"],
-        Parameter("digest", str, default="", help="the dataset's digest; empty: any held-out one"),
-    )
+    parameters = (*WHERE, SLICE)
 
     def claim(self, given: dict[str, Any]) -> str:
         which = f"{given['dataset'] or 'a held-out dataset'}" + (
@@ -131,11 +136,8 @@ class EvaluatedOn(Gate):
 
     def evaluate(self, context: Context, given: dict[str, Any]) -> Finding:
         found = measurements(context, context.version, given)
-        if given["digest"]:
-            found = [row for row in found if row.evaluation.dataset_digest == given["digest"]]
         if not found:
-            what = f"evaluation on {given['digest'][:15]}…" if given["digest"] else "evaluation"
-            return Finding(Verdict.FAIL, _none(context, given, what))
+            return Finding(Verdict.FAIL, none_counts(context, given, "evaluation"))
         # Read only to test it is not trained on; read without saying for what, it is.
         inputs = training_inputs(context.version)
         trained_on = {digest for digest, contexts in inputs.items() if contexts - {"test"}}
@@ -163,27 +165,27 @@ class EvaluatedOn(Gate):
 
 
 class NoRegression(Gate):
-    """Not worse than what is in production, on the same dataset digest."""
+    """Not worse than what is in production, on the same dataset digest.
+
+    Where production was not measured on that data, an evaluation of it is asked for, and the gate waits.
+    """
 
     name = "no_regression"
-    parameters = (
-        *WHERE,
-        Parameter(
-            "direction", str, default="higher", choices=("higher", "lower"), help="which way is better"
-        ),
-        Parameter("tolerance", float, default=0.0, help="how much worse is still accepted, absolute"),
-    )
+    parameters = (METRIC, *WHERE, SLICE, DIRECTION, *TOLERANCE)
 
     def claim(self, given: dict[str, Any]) -> str:
-        slack = f" by more than {given['tolerance']:g}" if given["tolerance"] else ""
-        return f"{given['metric']} on {given['split']} is not worse{slack} than production's on the same data"
+        part = f" ({given['slice']})" if given["slice"] else ""
+        return (
+            f"{given['metric']} on {given['split']}{part}, beside production's on the same data, "
+            f"{allowance(given)}"
+        )
 
     def evaluate(self, context: Context, given: dict[str, Any]) -> Finding:
         if context.incumbent is None:
             return Finding(Verdict.PASS, "Nothing is in production yet: there is nothing to compare with.")
         mine = measurements(context, context.version, given, metric=given["metric"])
         if not mine:
-            return Finding(Verdict.FAIL, _none(context, given, f"measurement of {given['metric']}"))
+            return Finding(Verdict.FAIL, none_counts(context, given, f"measurement of {given['metric']}"))
         theirs = {
             row.evaluation.dataset_digest: row
             for row in measurements(context, context.incumbent, given, metric=given["metric"])
@@ -195,24 +197,20 @@ class NoRegression(Gate):
         ]
         if not both:
             return Finding(
-                Verdict.FAIL,
-                f"Not comparable: {context.version.reference} was measured on "
-                f"{mine[0].evaluation.dataset_digest[:15]}…, and {context.incumbent.reference} in production has "
-                f"no {given['metric']} on that data.",
-                {"mine": _told(mine[0]), "production": str(context.incumbent.pk)},
+                Verdict.PENDING,
+                f"Not comparable yet: {context.version.reference} was measured on {where_of(mine[0])}, and "
+                f"{context.incumbent.reference} in production has no {given['metric']} on that data that counts; "
+                "an evaluation of it is asked for.",
+                {"mine": told(mine[0]), "production": str(context.incumbent.pk)},
+                wanted=(Wanted.of(mine[0], context.incumbent),),
             )
-        sign = 1 if given["direction"] == "higher" else -1
-        worst = min(both, key=lambda pair: sign * (pair[0].value - pair[1].value))
-        new, old = worst
+        new, old = max(both, key=lambda pair: worse_by(pair[0].value, pair[1].value, given))
         difference = new.value - old.value
-        evidence = {"mine": _told(new), "production": {**_told(old), "version": str(context.incumbent.pk)}}
+        evidence = {"mine": told(new), "production": {**told(old), "version": str(context.incumbent.pk)}}
         said = (
             f"{new.name} is {new.value:.4g} against {old.value:.4g} of {context.incumbent.reference} in production "
-            f"({difference:+.4g}) on {new.evaluation.dataset} ({new.evaluation.dataset_digest[:15]}…)"
+            f"({difference:+.4g}) on {where_of(new)}"
         )
-        if sign * difference >= -given["tolerance"]:
+        if worse_by(new.value, old.value, given) <= 0:
             return Finding(Verdict.PASS, f"{said}.", evidence)
-        allowed = (
-            f"may be at most {given['tolerance']:g} worse" if given["tolerance"] else "must not be worse"
-        )
-        return Finding(Verdict.FAIL, f"{said}, but {allowed}.", evidence)
+        return Finding(Verdict.FAIL, f"{said}, but {allowance(given)}.", evidence)

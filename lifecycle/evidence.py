@@ -26,6 +26,8 @@ TELLING = frozenset(
         "attachment.added",
         "version.scanned",
         "version.flagged",
+        "version.edited",
+        "model.edited",
     }
 )
 
@@ -49,5 +51,7 @@ def consider_event(event: Event) -> None:
     touched = Promotion.objects.filter(version__model__namespace=event.namespace_id, state__in=OPEN)
     if event.subject_kind == "modelversion":
         touched = touched.filter(Q(version=event.subject_id) | Q(version__model__versions=event.subject_id))
+    elif event.subject_kind == "registeredmodel":
+        touched = touched.filter(version__model=event.subject_id)
     for promotion_id in touched.values_list("pk", flat=True).distinct():
         enqueue(EVALUATE_GATES, promotion_id=str(promotion_id))

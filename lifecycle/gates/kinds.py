@@ -72,7 +72,7 @@ def accounts_of(people: set[Any]) -> set[Any]:
 
 @dataclass(frozen=True)
 class Parameter:
-    """A typed parameter of a gate. `least` bounds a number; a list holds texts."""
+    """A typed parameter of a gate. `least` and `most` bound a number; a list holds texts."""
 
     name: str
     kind: type
@@ -81,6 +81,7 @@ class Parameter:
     choices: tuple[str, ...] = ()
     help: str = ""
     least: float | None = None
+    most: float | None = None
 
 
 class Gate(ABC):
@@ -125,6 +126,8 @@ def _value(gate: str, parameter: Parameter, given: dict[str, Any], where: str) -
             raise InvalidInput(f"{parameter.name} is a finite number.", field=where)
         if parameter.least is not None and value < parameter.least:
             raise InvalidInput(f"{parameter.name} is at least {parameter.least:g}.", field=where)
+        if parameter.most is not None and value > parameter.most:
+            raise InvalidInput(f"{parameter.name} is at most {parameter.most:g}.", field=where)
         return float(value)
     if not isinstance(value, parameter.kind) or isinstance(value, bool) != (parameter.kind is bool):
         raise InvalidInput(f"{parameter.name} is a {parameter.kind.__name__}.", field=where)

@@ -88,7 +88,8 @@ def _since(context: Context) -> datetime:
 
 
 class ExternalCheck(Gate):
-    """A pipeline reported that a named check passed. Pending until it does, or until the promotion expires."""
+    """A pipeline reported that a named check passed: in time, where there is a deadline, and by one of those who may
+    report it, where they are named. Pending until then, or until the promotion expires."""
 
     name = "external_check"
     parameters = (
@@ -100,26 +101,56 @@ class ExternalCheck(Gate):
             choices=("others", "anyone"),
             help="whose reports count; by default not those of who asked, made or trained it",
         ),
+        Parameter("reporters", list, default=[], help="the accounts whose reports count; empty: any"),
+        Parameter(
+            "within_hours",
+            float,
+            least=0.01,
+            most=720.0,
+            help="how long after the request it may pass; empty: as long as the promotion is open",
+        ),
     )
 
     def claim(self, given: dict[str, Any]) -> str:
-        return f"the check {given['name']!r} passed"
+        by = f", reported by {' or '.join(given['reporters'])}" if given["reporters"] else ""
+        within = f", within {given['within_hours']:g} h" if given["within_hours"] else ""
+        return f"the check {given['name']!r} passed{by}{within}"
 
     def evaluate(self, context: Context, given: dict[str, Any]) -> Finding:
         rows = CheckReport.objects.filter(version=context.version, name=given["name"]).select_related("by")
         if given["reported_by"] == "others":
             rows = rows.exclude(by__in=context.interested())
+        if given["reporters"]:
+            rows = rows.filter(by__username__in=given["reporters"])
         report = rows.order_by("-at", "-pk").first()
+        who = " or ".join(given["reporters"])
+        ends = None
+        if given["within_hours"]:
+            ends = context.promotion.requested_at + timedelta(hours=given["within_hours"])
         if report is None:
-            return Finding(Verdict.PENDING, f"No pipeline has reported the check {given['name']!r} yet.")
+            if ends and context.now > ends:
+                return Finding(Verdict.FAIL, _too_late(given, who))
+            nobody = (
+                f"None of {', '.join(given['reporters'])} has" if given["reporters"] else "No pipeline has"
+            )
+            until = f" It has until {ends:%Y-%m-%d %H:%M} UTC." if ends else ""
+            return Finding(Verdict.PENDING, f"{nobody} reported the check {given['name']!r} yet.{until}")
         evidence = {"report": str(report.pk), "by": report.by.get_username(), "passed": report.passed}
         said = f": {report.sentence}" if report.sentence else ""
-        if report.passed:
-            return Finding(
-                Verdict.PASS,
-                f"{report.by.get_username()} reports that {given['name']!r} passed{said}",
-                evidence,
-            )
+        if not report.passed:
+            sentence = f"{report.by.get_username()} reports that {given['name']!r} failed{said}"
+            return Finding(Verdict.FAIL, sentence, evidence)
+        # Passed once in time is passed in time, whatever has passed again since.
+        if ends and not rows.filter(passed=True, at__lte=ends).exists():
+            return Finding(Verdict.FAIL, _too_late(given, who), evidence)
         return Finding(
-            Verdict.FAIL, f"{report.by.get_username()} reports that {given['name']!r} failed{said}", evidence
+            Verdict.PASS, f"{report.by.get_username()} reports that {given['name']!r} passed{said}", evidence
         )
+
+
+def _too_late(given: dict[str, Any], who: str) -> str:
+    by = f" by {who}" if who else ""
+    return (
+        f"The check {given['name']!r} was not reported as passed{by} within {given['within_hours']:g} h of the "
+        "request; report it, and ask again."
+    )

@@ -14,7 +14,7 @@ from registry.models.people import name_is_valid
 from registry.permissions import check_can
 from registry.roles import Permission
 
-EDITABLE = ("task", "description", "card", "tags")
+EDITABLE = ("task", "description", "card", "intended_use", "excluded_use", "tags")
 
 
 @transaction.atomic
@@ -75,7 +75,8 @@ def ensure_model(
 
 @transaction.atomic
 def edit_model(*, model: RegisteredModel, by: Principal, **changes: Any) -> RegisteredModel:
-    """Change task, description, card or tags. In tags, the keys given are set, and removed when null.
+    """Change task, description, card, intended and excluded use, or tags. In tags, the keys given are set, and
+    removed when null.
 
     An edit that changes nothing records nothing. Raises Forbidden, InvalidInput.
     """

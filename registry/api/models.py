@@ -31,6 +31,8 @@ class ModelBody(AboutModel):
 
 
 class ModelChanges(AboutModel):
+    intended_use = serializers.CharField(required=False, allow_blank=True, max_length=10_000)
+    excluded_use = serializers.CharField(required=False, allow_blank=True, max_length=10_000)
     tags = TagsField(required=False, removable=True)
 
 

@@ -276,6 +276,8 @@ def model_json(model: RegisteredModel) -> dict[str, Any]:
         "task": model.task,
         "description": model.description,
         "card": model.card,
+        "intended_use": model.intended_use,
+        "excluded_use": model.excluded_use,
         "tags": model.tags,
         "owner": model.owner.get_username() if model.owner else None,
         "aliases": {alias.name: alias.version.number for alias in model.aliases.all()},

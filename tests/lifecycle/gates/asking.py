@@ -18,9 +18,12 @@ def ask(
     version: ModelVersion,
     gate: str,
     incumbent: ModelVersion | None = None,
+    /,
+    *,
     target: str = "production",
     **parameters: Any,
 ) -> Finding:
+    """What the gate says of the version beside what is in production."""
     promotion = Promotion(
         version=version, target=target, requested_by=cast.user("eve"), requested_at=timezone.now()
     )

@@ -120,6 +120,11 @@ RULES: dict[tuple[str, str], Rule] = {
     ("promotion-approve", "POST"): Holds(P.PROMOTION_DECIDE, or_designated=True),
     ("promotion-reject", "POST"): Holds(P.PROMOTION_DECIDE, or_designated=True),
     ("promotion-withdraw", "POST"): Holds(P.PROMOTION_REQUEST),
+    ("promotion-waivers", "GET"): Holds(P.NAMESPACE_READ),
+    ("promotion-waivers", "POST"): Holds(P.PROMOTION_REQUEST),
+    ("waivers", "GET"): SignedInOnly("lists only what the caller may see"),
+    ("waiver-grant", "POST"): Holds(P.PROMOTION_DECIDE),
+    ("waiver-refuse", "POST"): Holds(P.PROMOTION_DECIDE),
     ("policies", "GET"): Holds(P.NAMESPACE_READ),
     ("policies", "POST"): Holds(P.POLICY_EDIT),
     # ---- lifecycle: retention
@@ -226,6 +231,10 @@ ADMIN_RULES: dict[str, AdminRule] = {
     ),
     "lifecycle.Quarantine": AdminRule(
         "placed and lifted over REST and in the shell; what was doubted is history"
+    ),
+    "lifecycle.Waiver": AdminRule(
+        "asked over REST and in the shell; what was let stand is history, and somebody else decides",
+        {"grant": Holds(P.PROMOTION_DECIDE), "refuse": Holds(P.PROMOTION_DECIDE)},
     ),
     "lifecycle.Policy": AdminRule(
         "a published revision never changes; another one can be published", {"publish": Holds(P.POLICY_EDIT)}

@@ -54,6 +54,7 @@ UNFOLD: dict[str, Any] = {
                 "Governance",
                 _item("Journal", "history_edu", "registry_event_changelist"),
                 _item("Quarantine", "coronavirus", "lifecycle_quarantine_changelist"),
+                _item("Waivers", "rule", "lifecycle_waiver_changelist"),
                 _item("Policies", "gavel", "lifecycle_policy_changelist"),
                 _item("Redactions", "ink_eraser", "registry_redaction_changelist"),
                 _item("Signing keys", "signature", "registry_signingkey_changelist"),

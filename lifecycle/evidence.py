@@ -28,6 +28,7 @@ TELLING = frozenset(
         "version.flagged",
         "version.edited",
         "model.edited",
+        "waiver.granted",
     }
 )
 
@@ -39,7 +40,10 @@ def binding_of(context: Context, found: dict[str, tuple[str, Finding]]) -> str:
         "version": str(context.version.pk),
         "policy": context.promotion.policy_snapshot,
         "replaces": str(context.incumbent.pk) if context.incumbent else None,
-        "evidence": {key: [gate, f.verdict, f.evidence] for key, (gate, f) in found.items()},
+        "evidence": {
+            key: [gate, f.verdict, f.evidence, *([str(f.waiver.pk)] if f.waiver else [])]
+            for key, (gate, f) in found.items()
+        },
     }
     return hashlib.sha256(json.dumps(shown, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 

@@ -2,7 +2,7 @@
 
 from django.urls import URLPattern, path
 
-from lifecycle.api import policies, promotions, quarantine, versions
+from lifecycle.api import policies, promotions, quarantine, versions, waivers
 
 MODEL = "namespaces/<str:namespace>/models/<str:name>"
 VERSION = f"{MODEL}/versions/<int:number>"
@@ -27,5 +27,9 @@ urlpatterns: list[URLPattern] = [
     path("promotions/<uuid:id>/approve", promotions.Approve.as_view(), name="promotion-approve"),
     path("promotions/<uuid:id>/reject", promotions.Reject.as_view(), name="promotion-reject"),
     path("promotions/<uuid:id>/withdraw", promotions.Withdraw.as_view(), name="promotion-withdraw"),
+    path("promotions/<uuid:id>/waivers", waivers.PromotionWaivers.as_view(), name="promotion-waivers"),
+    path("waivers", waivers.Waivers.as_view(), name="waivers"),
+    path("waivers/<uuid:id>/grant", waivers.DecideWaiver.as_view(verdict="grant"), name="waiver-grant"),
+    path("waivers/<uuid:id>/refuse", waivers.DecideWaiver.as_view(verdict="refuse"), name="waiver-refuse"),
     path("namespaces/<str:namespace>/policies", policies.Policies.as_view(), name="policies"),
 ]

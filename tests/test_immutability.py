@@ -21,6 +21,8 @@ HISTORY = [
     "lifecycle_gateresult",
     "lifecycle_quarantine",
     "lifecycle_quarantinelift",
+    "lifecycle_waiver",
+    "lifecycle_waiverdecision",
     "lineage_datasetversion",
     "lineage_edge",
     "lineage_lineageevent",

@@ -1,5 +1,5 @@
 """The lifecycle's pages in the admin, the approvals desk among them."""
 
-from lifecycle.admin import catalog, desk, policies, promotions, quarantine, retention, versions
+from lifecycle.admin import catalog, desk, policies, promotions, quarantine, retention, versions, waivers
 
-__all__ = ["catalog", "desk", "policies", "promotions", "quarantine", "retention", "versions"]
+__all__ = ["catalog", "desk", "policies", "promotions", "quarantine", "retention", "versions", "waivers"]

@@ -5,18 +5,24 @@ from __future__ import annotations
 from typing import Any
 
 from django.conf import settings
-from django.db.models import QuerySet
+from django.db.models import Prefetch, QuerySet
+from django.utils import timezone
 
 from lifecycle.gates import GATES
 from lifecycle.gates.evaluate import latest_results
-from lifecycle.models import CheckReport, GateResult, Policy, Promotion
+from lifecycle.models import CheckReport, GateResult, Policy, Promotion, Waiver
+
+WAIVER_STATES = ("asked", "granted", "refused", "expired")
 
 
 def promotion_rows() -> QuerySet[Promotion]:
     """Promotions with all that `promotion_json` shows, in a constant number of queries."""
+    results = GateResult.objects.select_related("waiver__by", "waiver__decision__by").prefetch_related(
+        Prefetch("waivers", Waiver.objects.select_related("by", "decision__by").order_by("at", "pk"))
+    )
     return Promotion.objects.select_related(
         "version__model__namespace", "replaces__model__namespace", "requested_by"
-    ).prefetch_related("gate_results", "approvals__by")
+    ).prefetch_related(Prefetch("gate_results", results), "approvals__by")
 
 
 def promotion_json(promotion: Promotion) -> dict[str, Any]:
@@ -52,6 +58,8 @@ def promotion_json(promotion: Promotion) -> dict[str, Any]:
 
 
 def _gate(listed: dict[str, Any], result: GateResult | None) -> dict[str, Any]:
+    asked = list(result.waivers.all())[-1:] if result else []
+    waiver = result.waiver if result and result.waiver else next(iter(asked), None)
     return {
         "key": listed["key"],
         "gate": listed["gate"],
@@ -59,7 +67,40 @@ def _gate(listed: dict[str, Any], result: GateResult | None) -> dict[str, Any]:
         "verdict": result.verdict if result else GateResult.Verdict.PENDING.value,
         "sentence": result.sentence if result else "Not evaluated yet.",
         "evidence": result.evidence if result else {},
+        # By which it stands, or which is asked for what it says.
+        "waiver": _of_waiver(waiver) if waiver else None,
         "at": result.at if result else None,
+    }
+
+
+def waiver_json(waiver: Waiver) -> dict[str, Any]:
+    """A waiver, with the result that it is about."""
+    result = waiver.result
+    return {
+        "promotion": str(result.promotion_id),
+        "version": result.promotion.version.reference,
+        "namespace": result.promotion.version.model.namespace.name,
+        "target": result.promotion.target,
+        "gate": result.key,
+        "verdict": result.verdict,
+        "sentence": result.sentence,
+        **_of_waiver(waiver),
+    }
+
+
+def _of_waiver(waiver: Waiver) -> dict[str, Any]:
+    decision = getattr(waiver, "decision", None)
+    state = {None: "asked", "grant": "granted", "refuse": "refused"}[decision.verdict if decision else None]
+    return {
+        "id": str(waiver.pk),
+        "state": "expired" if state != "refused" and waiver.until <= timezone.now() else state,
+        "reason": waiver.reason,
+        "until": waiver.until,
+        "asked_by": waiver.by.get_username(),
+        "asked_at": waiver.at,
+        "decided_by": decision.by.get_username() if decision else None,
+        "decided_at": decision.at if decision else None,
+        "decided_reason": decision.reason if decision else "",
     }
 
 

@@ -11,6 +11,7 @@ from django.db import OperationalError, transaction
 
 from lifecycle.gates import GATES
 from lifecycle.gates.kinds import Context, Finding, Verdict
+from lifecycle.gates.waiving import let_stand
 from lifecycle.models import GateResult, Promotion
 from registry.models import ModelVersion, Stage
 
@@ -33,11 +34,12 @@ def prepare(context: Context) -> None:
 
 
 def findings(context: Context) -> dict[str, tuple[str, Finding]]:
-    """key -> (gate, finding), for every gate of the snapshot. Reads the database only."""
-    return {
+    """key -> (gate, finding), for every gate of the snapshot, waivers counted. Reads the database only."""
+    found = {
         listed["key"]: (listed["gate"], _one(context, listed))
         for listed in context.promotion.policy_snapshot["gates"]
     }
+    return let_stand(context, found)
 
 
 def _one(context: Context, listed: dict[str, Any]) -> Finding:
@@ -67,6 +69,8 @@ def _sound(finding: Finding) -> Finding:
         raise TypeError("a gate answers with a Finding, whose verdict is pass, fail, error or pending")
     if not isinstance(finding.sentence, str) or not finding.sentence.strip():
         raise ValueError("a finding says why in a sentence")
+    if finding.waiver is not None:
+        raise ValueError("a waiver is granted by people, not found by a gate")
     json.dumps(finding.evidence, allow_nan=False)
     return finding
 
@@ -78,10 +82,12 @@ def keep(context: Context, found: dict[str, tuple[str, Finding]]) -> list[Findin
     rows, new = [], []
     for key, (gate, finding) in found.items():
         old = newest.get(key)
-        if old and (old.verdict, old.sentence, old.evidence) == (
+        waiver_id = finding.waiver.pk if finding.waiver else None
+        if old and (old.verdict, old.sentence, old.evidence, old.waiver_id) == (
             finding.verdict,
             finding.sentence,
             finding.evidence,
+            waiver_id,
         ):
             continue
         new.append(finding)
@@ -93,6 +99,7 @@ def keep(context: Context, found: dict[str, tuple[str, Finding]]) -> list[Findin
                 verdict=finding.verdict,
                 sentence=finding.sentence,
                 evidence=finding.evidence,
+                waiver=finding.waiver,
                 at=context.now,
             )
         )

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, ClassVar
 
-from lifecycle.models import GateResult, Promotion
+from lifecycle.models import GateResult, Promotion, Waiver
 from lineage.provenance import trainers_of
 from registry.errors import InvalidInput
 from registry.models import EvaluationMetric, ModelVersion, User
@@ -45,6 +45,8 @@ class Finding:
     sentence: str
     evidence: dict[str, Any] = field(default_factory=dict)
     wanted: tuple[Wanted, ...] = ()
+    # By which it is let stand, when the verdict is `waived`: no gate says so itself.
+    waiver: Waiver | None = None
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from lifecycle.models.promotions import (
 from lifecycle.models.quarantine import Quarantine, QuarantineLift
 from lifecycle.models.retention import LegalHold, RetentionPolicy, TierMove
 from lifecycle.models.states import OPEN, STATE_EDGES, State
+from lifecycle.models.waivers import Waiver, WaiverDecision
 
 __all__ = [
     "OPEN",
@@ -33,4 +34,6 @@ __all__ = [
     "StagedVersion",
     "State",
     "TierMove",
+    "Waiver",
+    "WaiverDecision",
 ]

@@ -7,6 +7,7 @@ from typing import Any
 import pgtrigger
 from django.db import models
 
+from lifecycle.models.waiver_guards import NEVER_WAIVED, covered
 from registry.models.triggers import Always, active_person, refuse, right
 
 # A condition on the id of a version: whether it stands under quarantine.
@@ -18,7 +19,8 @@ class Satisfied(Always):
     """A promotion becomes `applied` only when its own snapshot is satisfied and the floor below it is.
 
     The floor, whatever the policy says: integrity verified; for production also lineage complete and one
-    approval by somebody who neither asked nor made the version. A rollback needs a reason and a version that
+    approval by somebody who neither asked nor made the version. A gate is passed, or waived by two people within
+    their term; integrity and a malicious file are never waived. A rollback needs a reason and a version that
     was in production and has not been taken out in an incident since.
     """
 
@@ -30,14 +32,17 @@ class Satisfied(Always):
     def get_func(self, model: models.Model) -> str:
         return f"""
             IF NEW.state <> 'applied' OR OLD.state = 'applied' THEN RETURN NEW; END IF;
-            SELECT string_agg(g.gate, ', ') INTO unmet FROM (
-                SELECT coalesce(listed->>'key', listed->>'gate') AS gate
+            SELECT string_agg(g.key, ', ') INTO unmet FROM (
+                SELECT coalesce(listed->>'key', listed->>'gate') AS key, listed->>'gate' AS gate
                     FROM jsonb_array_elements(NEW.policy_snapshot->'gates') AS listed
-                UNION SELECT 'integrity_verified'
-                UNION SELECT 'lineage_complete' WHERE NEW.target = 'production' AND NEW.kind = 'promote'
-            ) g WHERE coalesce((SELECT r.verdict FROM lifecycle_gateresult r
-                WHERE r.promotion_id = NEW.id AND r.key = g.gate ORDER BY r.id DESC LIMIT 1), 'pending')
-                NOT IN ('pass', CASE g.gate WHEN 'integrity_verified' THEN 'pass' ELSE 'waived' END);
+                UNION SELECT 'integrity_verified', 'integrity_verified'
+                UNION SELECT 'lineage_complete', 'lineage_complete'
+                    WHERE NEW.target = 'production' AND NEW.kind = 'promote'
+            ) g LEFT JOIN LATERAL (SELECT r.key, r.verdict, r.evidence, r.waiver_id FROM lifecycle_gateresult r
+                WHERE r.promotion_id = NEW.id AND r.key = g.key ORDER BY r.id DESC LIMIT 1) r ON true
+            WHERE NOT coalesce(r.verdict = 'pass' OR r.verdict = 'waived'
+                AND NOT {NEVER_WAIVED.format(gate="g.gate", version="NEW.version_id")}
+                AND {covered("r", "NEW", "g.gate")}, false);
             IF unmet IS NOT NULL THEN
                 {refuse("promotion_unsatisfied", "gates are not passed: %", "unmet")}
             END IF;

@@ -19,6 +19,7 @@ from lifecycle.models.guards import (
     TrueToTheStage,
 )
 from lifecycle.models.states import STATE_EDGES, State
+from lifecycle.models.waiver_guards import WaivedByTwo
 from lineage.models import Edge
 from registry.models import Alias, ModelVersion, Namespace, RegisteredModel, Stage, StageChange, User
 from registry.models.immutability import AppendOnlyModel
@@ -234,12 +235,16 @@ class GateResult(AppendOnlyModel):
     verdict = models.CharField(max_length=7, choices=Verdict.choices)
     sentence = models.TextField()
     evidence = models.JSONField(default=dict)
+    # By which waiver it is let stand, when the verdict is `waived`.
+    waiver = models.ForeignKey(
+        "lifecycle.Waiver", null=True, on_delete=models.PROTECT, related_name="results"
+    )
     at = models.DateTimeField()
 
     objects = scoped_by("promotion__version__model__namespace_id").as_manager()
 
     class Meta:
-        triggers: ClassVar = [AppendOnly()]
+        triggers: ClassVar = [AppendOnly(), WaivedByTwo()]
         indexes: ClassVar = [models.Index(fields=["promotion", "key", "-id"], name="gate_result_latest")]
 
 

@@ -36,6 +36,13 @@ CONSTRAINTS: dict[str, tuple[str, str]] = {
         "under-quarantine",
         "The version is under quarantine: it enters neither staging nor production until somebody lifts that.",
     ),
+    "never_waived": ("never-waived", "Integrity, and a malicious file, are never waived."),
+    "not_waivable": ("not-waivable", "There is no result here that a waiver could let stand."),
+    "not_waived": (
+        "not-waived",
+        "A result stands in spite of what it says only by a waiver that was granted.",
+    ),
+    "own_waiver": ("own-request", "Who asked for it or made the version does not decide on a waiver."),
     "own_quarantine": ("own-quarantine", "Who put a version under quarantine does not lift it."),
     "not_a_lifter": ("forbidden", "A quarantine is lifted by an active person who holds the right to."),
     "policy_not_frozen": ("policy-not-frozen", "A promotion carries all that its published policy asks for."),

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from django.test import override_settings
 
-from lifecycle.models import Promotion
+from lifecycle.models import Promotion, Waiver
 from lineage.models import Run
 from registry.actions.aliases import move_alias
 from registry.actions.attachments import add_attachment
@@ -35,7 +35,7 @@ from registry.models import (
 )
 from tests.api.routes import Route
 from tests.cast import Cast
-from tests.factories import promotion_at, staged_version
+from tests.factories import a_waiver, promotion_at, staged_version
 from tests.registry.artifacts.signing import a_key, pem_of
 
 RECEIVER = "http://127.0.0.1:9/hook"
@@ -43,7 +43,7 @@ RECEIVER = "http://127.0.0.1:9/hook"
 
 @dataclass
 class Scene:
-    """scorer:1 is in production, scorer:2 in staging and asks for it."""
+    """scorer:1 is in production, scorer:2 in staging and asks for it; scorer:3 was refused, and a waiver is asked."""
 
     cast: Cast
     production: ModelVersion
@@ -56,6 +56,7 @@ class Scene:
     key: SigningKey
     attachment: Attachment
     redaction: Redaction
+    waiver: Waiver
 
     def ids(self) -> dict[str, Any]:
         """The row that a route with `<uuid:id>` is tried on; each such route must be here."""
@@ -76,6 +77,9 @@ class Scene:
             "promotion-approve": self.asking,
             "promotion-reject": self.asking,
             "promotion-withdraw": self.asking,
+            "promotion-waivers": self.asking,
+            "waiver-grant": self.waiver,
+            "waiver-refuse": self.waiver,
             "promotion-page": self.asking,
             "admin:desk-promotion": self.asking,
             "upload": self.upload,
@@ -136,6 +140,7 @@ def scene(cast: Cast) -> Scene:
         key=add_signing_key(
             namespace=cast.namespace, name="release", pem=pem_of(a_key()), by=cast.principal("ada")
         ),
+        waiver=a_waiver(cast),
         attachment=add_attachment(
             version=production,
             kind="supplier_report",

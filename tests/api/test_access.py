@@ -68,6 +68,7 @@ SIGNED_IN: dict[tuple[str, str], tuple[str, int]] = {
     ("quarantines", "POST"): ("", 422),
     ("quarantine-lift", "POST"): ("", 422),
     ("promotions", "GET"): ("namespace={namespace}", 200),
+    ("waivers", "GET"): ("namespace={namespace}", 404),
 }
 
 

@@ -106,11 +106,21 @@ def test_by_a_policy_without_gates(cast: Cast) -> None:
     version = staged_version(cast)
     promotion = request_promotion(version=version, target="production", by=cast.principal("eve"))
     sql("UPDATE lifecycle_promotion SET state = 'applied' WHERE id = %s", promotion.pk)
-    for gate, verdict in (("lineage_complete", "waived"), ("integrity_verified", "waived")):
-        GateResult.objects.create(
-            promotion=promotion, key=gate, gate=gate, verdict=verdict, sentence="so I say", at=timezone.now()
-        )
-    # Integrity is never waived.
+    # Nothing is waived by writing so.
+    for gate in ("lineage_complete", "integrity_verified"):
+        with pytest.raises(IntegrityError), transaction.atomic():
+            GateResult.objects.create(
+                promotion=promotion,
+                key=gate,
+                gate=gate,
+                verdict="waived",
+                sentence="so I say",
+                at=timezone.now(),
+            )
+    GateResult.objects.create(
+        promotion=promotion, key="lineage_complete", gate="lineage_complete", verdict="pass", sentence="so I say",
+        at=timezone.now(),
+    )  # fmt: skip
     sql("UPDATE lifecycle_promotion SET state = 'applied' WHERE id = %s", promotion.pk)
     GateResult.objects.create(
         promotion=promotion, key="integrity_verified", gate="integrity_verified", verdict="pass",

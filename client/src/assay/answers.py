@@ -192,6 +192,8 @@ class GateResult(TypedDict):
     verdict: str
     sentence: str
     evidence: dict[str, Any]
+    # By which it stands, or which is asked for what it says: {"state", "reason", "until", "asked_by", ...}.
+    waiver: NotRequired[dict[str, Any] | None]
     at: str | None
 
 

@@ -33,9 +33,10 @@ from assay.transfer import download, upload
 from assay.transfer.cache import Cache
 from assay.transfer.progress import Progress, Silence
 from assay.waiting import wait_while
+from assay.waivers import Waivers
 
 
-class Client(Documents, Incidents, Redactions):
+class Client(Documents, Incidents, Redactions, Waivers):
     """Speaks to the server at `url` as the holder of `token`.
 
     What is not given comes from ASSAY_URL and ASSAY_TOKEN, then from the file that `assay login` wrote.

@@ -160,7 +160,14 @@ def gates_view(promotion: Promotion) -> Table:
     table.add_column(overflow="fold")
     for gate in promotion["gates"]:
         said = gate["sentence"] or gate["claim"]
-        table.add_row(Text("  ") + state(gate["verdict"]), plain(gate["gate"], "bold"), plain(said))
+        # Its key where a policy asks the same gate twice: that is how a waiver names it.
+        name = gate["key"] if gate["key"].startswith(gate["gate"]) else gate["gate"]
+        table.add_row(Text("  ") + state(gate["verdict"]), plain(name, "bold"), plain(said))
+        waiver = gate.get("waiver")
+        if waiver and gate["verdict"] != "waived":
+            told = Text("waiver ") + state(waiver["state"])
+            told += plain(f": {waiver['reason']} ({waiver['asked_by']}, until {when(waiver['until'])} UTC)")
+            table.add_row("", "", told)
     return table
 
 

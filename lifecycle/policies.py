@@ -8,7 +8,7 @@ from typing import Any
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from lifecycle.gates import GATES
+from lifecycle.gates import BROKEN, GATES
 from lifecycle.models import Policy
 from registry.errors import InvalidInput
 from registry.models import ModelVersion, Namespace, RegisteredModel, Stage
@@ -114,7 +114,8 @@ def checked_gates(given: Any) -> list[dict[str, Any]]:
         gate = GATES.get(item["gate"])
         if gate is None:
             raise InvalidInput(
-                f"There is no gate {item['gate']!r}; there are {', '.join(GATES)}.", field=f"{where}.gate"
+                BROKEN.get(item["gate"], f"There is no gate {item['gate']!r}; there are {', '.join(GATES)}."),
+                field=f"{where}.gate",
             )
         parameters = gate.checked(item.get("parameters", {}), f"{where}.parameters")
         checked.append({"gate": gate.name, "parameters": json.loads(json.dumps(parameters))})

@@ -11,6 +11,7 @@ from django.utils import timezone
 from lifecycle.gates import GATES
 from lifecycle.gates.evaluate import latest_results
 from lifecycle.models import CheckReport, GateResult, Policy, Promotion, Waiver
+from registry.errors import InvalidInput
 
 WAIVER_STATES = ("asked", "granted", "refused", "expired")
 
@@ -105,9 +106,13 @@ def _of_waiver(waiver: Waiver) -> dict[str, Any]:
 
 
 def _claim(name: str, parameters: dict[str, Any]) -> str:
-    """What the gate demands, in words; its bare name when this installation does not know it any more."""
+    """What the gate demands, in words; its bare name when this installation does not know it any more, or would not
+    take these parameters today."""
     gate = GATES.get(name)
-    return gate.claim(gate.checked(parameters, name)) if gate else name
+    try:
+        return gate.claim(gate.checked(parameters, name)) if gate else name
+    except InvalidInput:
+        return name
 
 
 def policy_json(policy: Policy) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from typing import Any
 
 from django.db import OperationalError, transaction
 
-from lifecycle.gates import GATES
+from lifecycle.gates import BROKEN, GATES
 from lifecycle.gates.kinds import Context, Finding, Verdict
 from lifecycle.gates.waiving import let_stand
 from lifecycle.models import GateResult, Promotion
@@ -45,7 +45,8 @@ def findings(context: Context) -> dict[str, tuple[str, Finding]]:
 def _one(context: Context, listed: dict[str, Any]) -> Finding:
     gate = GATES.get(listed["gate"])
     if gate is None:
-        return Finding(Verdict.ERROR, f"This installation has no gate {listed['gate']!r} any more.")
+        gone = f"This installation has no gate {listed['gate']!r} any more."
+        return Finding(Verdict.ERROR, f"{BROKEN.get(listed['gate'], gone)} It does not pass.")
     try:
         # A savepoint, so that a statement which the database refuses is the gate's failure alone; the parameters
         # with their defaults, for those that have been added since the policy was published.

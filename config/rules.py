@@ -112,6 +112,10 @@ RULES: dict[tuple[str, str], Rule] = {
     ("version-archive", "POST"): Holds(P.VERSION_DEPRECATE),
     ("model-production", "GET"): Holds(P.NAMESPACE_READ),
     ("model-rollback", "POST"): Holds(P.VERSION_ROLL_BACK),
+    ("model-incidents", "GET"): Holds(P.NAMESPACE_READ),
+    ("model-incidents", "POST"): Holds(P.INCIDENT_OPEN),
+    ("incidents", "GET"): SignedInOnly("lists only what the caller may see"),
+    ("incident-close", "POST"): Holds(P.INCIDENT_CLOSE),
     ("quarantines", "GET"): SignedInOnly("lists only what the caller may see"),
     ("quarantines", "POST"): SignedInOnly("the right is asked in the namespace of every version"),
     ("quarantine-lift", "POST"): SignedInOnly("the right is asked in the namespace of every version"),
@@ -231,6 +235,10 @@ ADMIN_RULES: dict[str, AdminRule] = {
     ),
     "lifecycle.Quarantine": AdminRule(
         "placed and lifted over REST and in the shell; what was doubted is history"
+    ),
+    "lifecycle.Incident": AdminRule(
+        "opened over REST and in the shell; what was wrong is history, and closed once",
+        {"close": Holds(P.INCIDENT_CLOSE)},
     ),
     "lifecycle.Waiver": AdminRule(
         "asked over REST and in the shell; what was let stand is history, and somebody else decides",

@@ -53,6 +53,7 @@ UNFOLD: dict[str, Any] = {
             _group(
                 "Governance",
                 _item("Journal", "history_edu", "registry_event_changelist"),
+                _item("Incidents", "emergency_home", "lifecycle_incident_changelist"),
                 _item("Quarantine", "coronavirus", "lifecycle_quarantine_changelist"),
                 _item("Waivers", "rule", "lifecycle_waiver_changelist"),
                 _item("Policies", "gavel", "lifecycle_policy_changelist"),

@@ -29,6 +29,8 @@ TELLING = frozenset(
         "version.edited",
         "model.edited",
         "waiver.granted",
+        "incident.opened",
+        "incident.closed",
     }
 )
 
@@ -56,6 +58,6 @@ def consider_event(event: Event) -> None:
     if event.subject_kind == "modelversion":
         touched = touched.filter(Q(version=event.subject_id) | Q(version__model__versions=event.subject_id))
     elif event.subject_kind == "registeredmodel":
-        touched = touched.filter(version__model=event.subject_id)
+        touched = touched.filter(version__model__pk=event.subject_id)
     for promotion_id in touched.values_list("pk", flat=True).distinct():
         enqueue(EVALUATE_GATES, promotion_id=str(promotion_id))

@@ -2,7 +2,7 @@
 
 from django.urls import URLPattern, path
 
-from lifecycle.api import policies, promotions, quarantine, versions, waivers
+from lifecycle.api import incidents, policies, promotions, quarantine, versions, waivers
 
 MODEL = "namespaces/<str:namespace>/models/<str:name>"
 VERSION = f"{MODEL}/versions/<int:number>"
@@ -19,6 +19,9 @@ urlpatterns: list[URLPattern] = [
     ],
     path(f"{MODEL}/production", promotions.Production.as_view(), name="model-production"),
     path(f"{MODEL}/rollback", promotions.RollBack.as_view(), name="model-rollback"),
+    path(f"{MODEL}/incidents", incidents.ModelIncidents.as_view(), name="model-incidents"),
+    path("incidents", incidents.Incidents.as_view(), name="incidents"),
+    path("incidents/<uuid:id>/close", incidents.CloseIncident.as_view(), name="incident-close"),
     path("resolve", versions.Resolve.as_view(), name="resolve"),
     path("quarantine", quarantine.Quarantines.as_view(), name="quarantines"),
     path("quarantine/lift", quarantine.LiftQuarantine.as_view(), name="quarantine-lift"),

@@ -23,6 +23,8 @@ class Permission(StrEnum):
     VERSION_ROLL_BACK = "version.roll_back"
     VERSION_SUSPEND = "version.suspend"
     VERSION_QUARANTINE = "version.quarantine"
+    INCIDENT_OPEN = "incident.open"
+    INCIDENT_CLOSE = "incident.close"
     VERSION_DEPRECATE = "version.deprecate"
     VERSION_RESTORE = "version.restore"
     VERSION_DELETE = "version.delete"
@@ -60,6 +62,7 @@ _MAKE = _READ | {
     P.RUN_WRITE,
     P.EVALUATION_CREATE,
     P.CHECK_REPORT,
+    P.INCIDENT_OPEN,
 }
 _ENGINEER = _MAKE | {
     P.ALIAS_MOVE,
@@ -83,6 +86,8 @@ ROLES: dict[Role, frozenset[Permission]] = {
         P.VERSION_ROLL_BACK,
         P.VERSION_SUSPEND,
         P.VERSION_QUARANTINE,
+        P.INCIDENT_OPEN,
+        P.INCIDENT_CLOSE,
         P.VERSION_VERIFY,
         P.VERSION_RESTORE,
     },

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from lifecycle.gates.cards import CardComplete
 from lifecycle.gates.contents import ScanClean
+from lifecycle.gates.incidents import NoOpenIncident
 from lifecycle.gates.kinds import Context, Finding, Gate, Parameter, Verdict, Wanted
 from lifecycle.gates.metrics import EvaluatedOn, MetricAtLeast, MetricAtMost, NoRegression
 from lifecycle.gates.plugins import plugged_in
@@ -23,6 +24,7 @@ GATES: dict[str, Gate] = {
         SlicesNotWorse(),
         CardComplete(),
         MetadataValid(),
+        NoOpenIncident(),
         ExternalCheck(),
         LineageComplete(),
         IntegrityVerified(),

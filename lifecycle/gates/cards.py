@@ -31,7 +31,7 @@ class CardComplete(Gate):
     """The model's card has the sections, and the model the fields, that the policy names, and something in each.
 
     A section is a heading of the Markdown and all that stands below it, its own sub-sections too. Its name is
-    compared without regard to case. Comments, and words such as TODO alone, count as nothing.
+    compared without regard to case. Comments, and words such as `tbd` alone, count as nothing.
     """
 
     name = "card_complete"

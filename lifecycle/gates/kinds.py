@@ -133,7 +133,7 @@ def _value(gate: str, parameter: Parameter, given: dict[str, Any], where: str) -
         return float(value)
     if not isinstance(value, parameter.kind) or isinstance(value, bool) != (parameter.kind is bool):
         raise InvalidInput(f"{parameter.name} is a {parameter.kind.__name__}.", field=where)
-    if parameter.kind is list and not all(isinstance(each, str) for each in value):
+    if isinstance(value, list) and not all(isinstance(each, str) for each in value):
         raise InvalidInput(f"{parameter.name} is a list of texts.", field=where)
     if parameter.choices and value not in parameter.choices:
         raise InvalidInput(f"{parameter.name} is one of {', '.join(parameter.choices)}.", field=where)

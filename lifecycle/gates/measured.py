@@ -110,5 +110,5 @@ def allowance(given: dict[str, Any]) -> str:
 
 def worse_by(new: float, old: float, given: dict[str, Any]) -> float:
     """How much worse than is accepted; zero or less: it is accepted."""
-    allowed = given["tolerance"] * (abs(old) if given["relative"] else 1.0)
+    allowed = float(given["tolerance"]) * (abs(old) if given["relative"] else 1.0)
     return (old - new if given["direction"] == "higher" else new - old) - allowed

@@ -1,5 +1,6 @@
 """The lifecycle's tables."""
 
+from lifecycle.models.incidents import Incident, Severity
 from lifecycle.models.promotions import (
     Approval,
     CheckReport,
@@ -22,12 +23,14 @@ __all__ = [
     "Approval",
     "CheckReport",
     "GateResult",
+    "Incident",
     "LegalHold",
     "Policy",
     "Promotion",
     "Quarantine",
     "QuarantineLift",
     "RetentionPolicy",
+    "Severity",
     "StagedAlias",
     "StagedChange",
     "StagedEdge",

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 from django.test import override_settings
 
-from lifecycle.models import Promotion, Waiver
+from lifecycle.actions.incidents import open_incident
+from lifecycle.models import Incident, Promotion, Waiver
 from lineage.models import Run
 from registry.actions.aliases import move_alias
 from registry.actions.attachments import add_attachment
@@ -57,6 +58,7 @@ class Scene:
     attachment: Attachment
     redaction: Redaction
     waiver: Waiver
+    incident: Incident
 
     def ids(self) -> dict[str, Any]:
         """The row that a route with `<uuid:id>` is tried on; each such route must be here."""
@@ -79,6 +81,7 @@ class Scene:
             "promotion-withdraw": self.asking,
             "promotion-waivers": self.asking,
             "waiver-grant": self.waiver,
+            "incident-close": self.incident,
             "waiver-refuse": self.waiver,
             "promotion-page": self.asking,
             "admin:desk-promotion": self.asking,
@@ -141,6 +144,9 @@ def scene(cast: Cast) -> Scene:
             namespace=cast.namespace, name="release", pem=pem_of(a_key()), by=cast.principal("ada")
         ),
         waiver=a_waiver(cast),
+        incident=open_incident(
+            model=production.model, severity="low", title="slow", by=cast.principal("ben")
+        ),
         attachment=add_attachment(
             version=production,
             kind="supplier_report",

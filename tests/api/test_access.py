@@ -64,6 +64,7 @@ SIGNED_IN: dict[tuple[str, str], tuple[str, int]] = {
     ("impact", "POST"): ("", 422),
     ("why", "GET"): ("a={ref}&b={other}", 404),
     ("lineage-events", "POST"): ("namespace={namespace}", 404),
+    ("incidents", "GET"): ("namespace={namespace}", 404),
     ("quarantines", "GET"): ("namespace={namespace}", 404),
     ("quarantines", "POST"): ("", 422),
     ("quarantine-lift", "POST"): ("", 422),

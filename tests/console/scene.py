@@ -6,13 +6,16 @@ import hashlib
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 from django.db import transaction
 from django.utils import timezone
 
+from lifecycle.actions.incidents import open_incident
 from lifecycle.actions.policies import publish_policy, report_check
 from lifecycle.actions.promotions import decide_promotion, request_promotion
+from lifecycle.actions.waivers import ask_waiver
 from lifecycle.models import Promotion
 from lifecycle.promotions import settle
 from lineage.models import Dataset, DatasetVersion, Edge, Experiment, Node, Run
@@ -51,6 +54,17 @@ class Scene:
     def measure(self, version: ModelVersion, **metrics: float) -> None:
         """ci measures it once more on the held-out data."""
         _Maker(self.namespace, self.people).measure(version, slice_="", **metrics)
+
+    def stand_in_the_way(self) -> None:
+        """ben opens an incident of the model, eve asks for a waiver of what refused version 3."""
+        model, until = self.refused.version.model, timezone.now() + timedelta(days=14)
+        open_incident(
+            model=model, severity="high", title="Scores drift in Portugal", by=self.principal("ben")
+        )
+        ask_waiver(
+            promotion=self.refused, gate="no_regression", reason="Refunds are a tenth of the data only.",
+            until=until, by=self.principal("eve"),
+        )  # fmt: skip
 
 
 def digest_of(words: str) -> str:

@@ -38,7 +38,7 @@ def test_asked_granted_and_asked_for_again(cast: Cast, live: Live, run: Run) -> 
     asked = said(
         "eve", 0, "waiver", "ask", failed, "metric_at_least", "--reason", "A new country.", "--days", "3"
     )
-    waiver = Waiver.objects.get(result__promotion=failed)
+    waiver = Waiver.objects.get(result__promotion__pk=failed)
     assert "metric_at_least of " in asked
     assert f"assay waiver grant {waiver.pk}" in asked
     assert "waiver asked: A new country." in said("vera", 0, "promotion", failed)
@@ -53,3 +53,17 @@ def test_asked_granted_and_asked_for_again(cast: Cast, live: Live, run: Run) -> 
     assert Promotion.objects.get(pk=again).state == "applied"
     assert fresh(version).stage == "staging"
     assert "decided already" in said("cora", 1, "waiver", "refuse", str(waiver.pk), "--reason", "No.")
+
+
+def test_an_incident_is_opened_told_and_closed(cast: Cast, live: Live, run: Run) -> None:
+    version = ready_version(cast)
+    reference, model = version.reference, str(version.model)
+    opened = run("ben", 0, "incident", "open", reference, "Wrong scores", "--severity", "high", "--json")
+    incident = json.loads(opened.stdout)
+    assert (incident["about"], incident["severity"]) == (reference, "high")
+    assert f"{model}  Drift  open" in run("ben", 0, "incident", "open", model, "Drift").stdout
+    assert "Wrong scores" in run("vera", 0, "incident", "list").stdout
+    assert "incident.close" in run("ben", 1, "incident", "close", incident["id"], "--reason", "x").stderr
+    assert "closed" in run("cora", 0, "incident", "close", incident["id"], "--reason", "Fixed.").stdout
+    assert "Wrong scores" not in run("vera", 0, "incident", "list").stdout
+    assert "Fixed." in run("vera", 0, "incident", "list", "--all").stdout

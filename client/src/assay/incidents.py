@@ -1,4 +1,5 @@
-"""What is asked and done when something turns out bad: the graph around anything, what it went into, quarantine.
+"""What is asked and done when something turns out bad: the graph around anything, what it went into, quarantine,
+incidents.
 
 Part of `assay.Client`, which is where these calls are found.
 """
@@ -11,7 +12,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from assay.answers import Edge, Graph, Node
 from assay.http import Connection
-from assay.references import API, Reference
+from assay.references import API, Reference, model_path
 
 PAGE = 1000
 
@@ -79,6 +80,23 @@ class Placed(TypedDict):
     voided: list[dict[str, str]]
     not_yours: list[str]
     restricted: int
+
+
+class Incident(TypedDict):
+    """Something is wrong with `about`, a version or a model: `state` open or closed, `resolution` what became of it."""
+
+    id: str
+    about: str
+    namespace: str
+    severity: str
+    title: str
+    detail: str
+    state: str
+    opened_by: str
+    opened_at: str
+    closed_by: str | None
+    closed_at: str | None
+    resolution: str
 
 
 class Incidents:
@@ -173,6 +191,32 @@ class Incidents:
     def quarantines(self, *, namespace: str | None = None, limit: int | None = None) -> list[Quarantine]:
         """The quarantines that stand, newest first."""
         return list(self._connection.pages(f"{API}/quarantine", {"namespace": namespace}, limit))
+
+    def open_incident(
+        self, about: str, title: str, *, severity: str = "medium", detail: str = ""
+    ) -> Incident:
+        """Something is wrong with `namespace/model:3`, or with `namespace/model` whatever the version.
+
+        `severity` is low, medium, high or critical. Raises ReferenceInvalid.
+        """
+        number = Reference.parse(about).number
+        body = {"title": title, "severity": severity, "detail": detail, "version": number}
+        opened: Incident = self._connection.call("POST", f"{model_path(about)}/incidents", body=body)
+        return opened
+
+    def close_incident(self, incident_id: str, reason: str) -> Incident:
+        """Close it for good; the reason is what became of it."""
+        closed: Incident = self._connection.call(
+            "POST", f"{API}/incidents/{incident_id}/close", body={"reason": reason}
+        )
+        return closed
+
+    def incidents(
+        self, *, namespace: str | None = None, state: str | None = None, limit: int | None = None
+    ) -> list[Incident]:
+        """Newest first; `state` is open or closed."""
+        wanted = {"namespace": namespace, "state": state}
+        return list(self._connection.pages(f"{API}/incidents", wanted, limit))
 
     def _place(self, body: Mapping[str, Any]) -> Placed:
         answer: Placed = self._connection.call("POST", f"{API}/quarantine", body=body)

@@ -35,7 +35,7 @@ Trained on card payments only; refunds are not known to it.
 
 ## Ethics ##
 <!-- who was asked? -->
-TODO
+Tbd.
 
 ```
 ## Not a heading

@@ -12,18 +12,25 @@ from lifecycle.promotions import settle
 from registry.errors import InvalidInput
 from registry.models import Evaluation, EvaluationMetric, Event, ModelVersion
 from tests.cast import Cast
-from tests.factories import evaluate, promotion_at, ready_version, results, simple_policy, staged_version
+from tests.factories import (
+    HELD_OUT,
+    evaluate,
+    promotion_at,
+    ready_version,
+    results,
+    simple_policy,
+    staged_version,
+)
 from tests.lifecycle.gates.asking import ask
 
 OTHER = "sha256:" + "7" * 64
 GATE = "slices_not_worse"
 
 
-def sliced(cast: Cast, version: ModelVersion, by: str = "ci", digest: str = "", **parts: float) -> None:
+def sliced(cast: Cast, version: ModelVersion, by: str = "ci", digest: str = HELD_OUT, **parts: float) -> None:
     """It is measured on these slices, `PT` for `country = PT`."""
-    more = {"digest": digest} if digest else {}
     for part, value in parts.items():
-        evaluate(cast, version, value, by=by, part=f"country = {part}", **more)
+        evaluate(cast, version, value, by=by, part=f"country = {part}", digest=digest)
 
 
 @pytest.fixture

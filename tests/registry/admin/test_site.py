@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import secrets
-from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -15,7 +14,6 @@ from django.urls import reverse
 from django.utils import timezone
 
 from lifecycle.actions.promotions import move_version
-from lifecycle.actions.waivers import ask_waiver
 from lifecycle.models import LegalHold, Quarantine, RetentionPolicy, TierMove
 from registry.actions.keys import add_signing_key
 from registry.actions.people import create_user, issue_token
@@ -68,10 +66,7 @@ def scene(db: None) -> Scene:
     place = Named("legalhold", str(hold.pk), "reason")
     ask_redaction(namespace=made.namespace, reason="a name", places=[place], by=Principal(user=ada))
     Quarantine.objects.create(version=version, reason="bad labels", by=ada, at=timezone.now())
-    ask_waiver(
-        promotion=made.refused, gate="no_regression", reason="r", until=timezone.now() + timedelta(days=1),
-        by=made.principal("eve"),
-    )  # fmt: skip
+    made.stand_in_the_way()
     issue_token(user=made.people["cora"], name="laptop", namespace=made.namespace, by=SYSTEM)
     return made
 

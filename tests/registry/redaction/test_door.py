@@ -326,6 +326,8 @@ def test_a_mark_has_room_wherever_it_may_stand() -> None:
 KEPT = {
     "lifecycle.gateresult": {"key", "gate", "verdict"},
     "lifecycle.approval": {"verdict", "binding"},
+    "lifecycle.incident": {"severity"},
+    "lifecycle.waiverdecision": {"verdict"},
     "lifecycle.policy": {"target", "state", "approvals"},
     "lifecycle.promotion": {"target", "kind", "state", "binding"},
     "lifecycle.tiermove": {"to_tier", "state", "error"},

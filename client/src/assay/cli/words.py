@@ -20,6 +20,7 @@ STYLES = {
     "rejected": "bold red", "void": "red", "expired": "red", "withdrawn": "dim", "approve": "green",
     "reject": "bold red", "complete": "green", "incomplete": "yellow", "unknown": "yellow",
     "valid": "green", "invalid": "bold red", "unknown_key": "yellow", "unchecked": "yellow", "revoked": "red",
+    "open": "bold red", "closed": "dim",
     "clean": "green", "unscannable": "yellow", "suspicious": "bold yellow", "malicious": "bold red",
 }  # fmt: skip
 

@@ -11,7 +11,13 @@ from django.test import Client
 from django.utils import timezone
 
 from lifecycle.actions.policies import report_check
-from lifecycle.actions.promotions import AlreadyDecided, OwnRequest, decide_promotion, request_promotion
+from lifecycle.actions.promotions import (
+    AlreadyDecided,
+    OwnRequest,
+    decide_promotion,
+    request_promotion,
+    withdraw_promotion,
+)
 from lifecycle.actions.waivers import NotWaivable, WaiverOpen, decide_waiver
 from lifecycle.models import Approval, WaiverDecision
 from lifecycle.promotions import settle
@@ -125,6 +131,16 @@ def test_what_waits_goes_on_when_it_is_granted(cast: Cast, monkeypatch: pytest.M
     promotion.refresh_from_db()
     assert promotion.state == "applied"
     assert fresh(promotion.version).stage == "staging"
+
+
+def test_another_check_that_waits_too_is_not_waived(cast: Cast) -> None:
+    """Neither has found anything, so their evidence is the same: it is what the policy asks that tells them apart."""
+    promotion = refused(cast, [{"gate": "external_check", "parameters": {"name": "smoke"}}])
+    granted(cast, asking(cast, promotion, "external_check"))
+    withdraw_promotion(promotion=promotion, by=cast.principal("eve"))
+    security = [{"gate": "external_check", "parameters": {"name": "security"}}]
+    again = refused(cast, security, fresh(promotion.version))
+    assert (again.state, results(again)["external_check"][0]) == ("evaluating", "pending")
 
 
 def test_a_report_that_arrives_is_not_waived(cast: Cast) -> None:

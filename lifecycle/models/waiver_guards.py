@@ -79,8 +79,9 @@ class GrantedByAnother(Always):
                 SELECT 1 FROM registry_user u WHERE u.id = NEW.by_id
                     AND (u.id IN (SELECT id FROM answerable) OR u.owner_id IN (SELECT id FROM answerable))
             ) THEN {refuse("own_waiver", "who asked for it or made the version does not decide")} END IF;
-            IF NOT {active_person("NEW.by_id", right("promotion.decide", on="asked.namespace_id"))}
-            THEN {refuse("not_a_decider", "who decides is an active person with the right to")} END IF;
+            IF NOT {active_person("NEW.by_id", right("promotion.decide", on="asked.namespace_id"))} THEN
+                {refuse("not_a_decider", "who decides is an active person with the right to")}
+            END IF;
             IF NEW.verdict = 'grant' AND asked.until <= now() THEN
                 {refuse("not_waivable", "its term is over")}
             END IF;

@@ -111,6 +111,10 @@ RULES: dict[tuple[str, str], Rule] = {
     ("version-reinstate", "POST"): Holds(P.VERSION_DEPRECATE),
     ("version-archive", "POST"): Holds(P.VERSION_DEPRECATE),
     ("model-production", "GET"): Holds(P.NAMESPACE_READ),
+    ("deployments", "GET"): Holds(P.NAMESPACE_READ),
+    ("deployment", "GET"): Holds(P.NAMESPACE_READ),
+    ("deployment", "PUT"): Holds(P.DEPLOYMENT_REPORT),
+    ("deployment", "DELETE"): Holds(P.DEPLOYMENT_REPORT),
     ("model-rollback", "POST"): Holds(P.VERSION_ROLL_BACK),
     ("model-incidents", "GET"): Holds(P.NAMESPACE_READ),
     ("model-incidents", "POST"): Holds(P.INCIDENT_OPEN),
@@ -243,6 +247,9 @@ ADMIN_RULES: dict[str, AdminRule] = {
     "lifecycle.Waiver": AdminRule(
         "asked over REST and in the shell; what was let stand is history, and somebody else decides",
         {"grant": Holds(P.PROMOTION_DECIDE), "refuse": Holds(P.PROMOTION_DECIDE)},
+    ),
+    "lifecycle.Deployment": AdminRule(
+        "reported over REST and in the shell by what runs it; what ran where is history"
     ),
     "lifecycle.Policy": AdminRule(
         "a published revision never changes; another one can be published", {"publish": Holds(P.POLICY_EDIT)}

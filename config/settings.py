@@ -119,6 +119,8 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 REDIS_URL = required("REDIS_URL", "redis://127.0.0.1:1/0")
 LEASE_SECONDS = int(setting("ASSAY_LEASE_SECONDS", "60"))
 SWEEP_SECONDS = int(setting("ASSAY_SWEEP_SECONDS", "10"))
+# How long targets have to follow when production changes, before that they do not is an event.
+DEPLOYMENT_GRACE_SECONDS = int(setting("ASSAY_DEPLOYMENT_GRACE_SECONDS", "300"))
 
 # ---- object store
 S3_ENDPOINT_URL = required("S3_ENDPOINT_URL", "http://127.0.0.1:1")

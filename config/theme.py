@@ -56,6 +56,7 @@ UNFOLD: dict[str, Any] = {
                 _item("Incidents", "emergency_home", "lifecycle_incident_changelist"),
                 _item("Quarantine", "coronavirus", "lifecycle_quarantine_changelist"),
                 _item("Waivers", "rule", "lifecycle_waiver_changelist"),
+                _item("Deployments", "lan", "lifecycle_deployment_changelist"),
                 _item("Policies", "gavel", "lifecycle_policy_changelist"),
                 _item("Redactions", "ink_eraser", "registry_redaction_changelist"),
                 _item("Signing keys", "signature", "registry_signingkey_changelist"),

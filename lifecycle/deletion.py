@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from django.db.models import Count, Exists, OuterRef, Sum
 
-from lifecycle.models import OPEN, LegalHold, Promotion, TierMove
+from lifecycle.models import OPEN, Deployment, LegalHold, Promotion, TierMove
 from lineage.models import Edge, LoggedModel, Run
 from registry.models import Alias, Artifact, Blob, ModelVersion, Principal, Stage
 
@@ -41,6 +41,12 @@ def referrers(version: ModelVersion, by: Principal) -> list[str]:
             f"A promotion of it to {promotion.target} is open ({promotion.get_state_display().lower()}): "
             "withdraw it, or let it end."
             for promotion in Promotion.objects.filter(version=version, state__in=OPEN).order_by("pk")
+        ),
+        *(
+            f"It is reported to run at {target}: take it away there, and say so (assay undeployed)."
+            for target in Deployment.objects.filter(version=version, removed_at=None)
+            .order_by("target")
+            .values_list("target", flat=True)
         ),
         *_based_on_it(version, by),
     ]

@@ -2,7 +2,16 @@
 
 from django.urls import URLPattern, path
 
-from lifecycle.api import incidents, policies, promotions, quarantine, versions, waivers
+from lifecycle.api import (
+    deployments,
+    incidents,
+    policies,
+    production,
+    promotions,
+    quarantine,
+    versions,
+    waivers,
+)
 
 MODEL = "namespaces/<str:namespace>/models/<str:name>"
 VERSION = f"{MODEL}/versions/<int:number>"
@@ -17,7 +26,9 @@ urlpatterns: list[URLPattern] = [
         path(f"{VERSION}/{move}", promotions.MoveVersion.as_view(move=move), name=f"version-{move}")
         for move in MOVES
     ],
-    path(f"{MODEL}/production", promotions.Production.as_view(), name="model-production"),
+    path(f"{MODEL}/production", production.Production.as_view(), name="model-production"),
+    path(f"{MODEL}/deployments", deployments.Deployments.as_view(), name="deployments"),
+    path(f"{MODEL}/deployments/<str:target>", deployments.OneDeployment.as_view(), name="deployment"),
     path(f"{MODEL}/rollback", promotions.RollBack.as_view(), name="model-rollback"),
     path(f"{MODEL}/incidents", incidents.ModelIncidents.as_view(), name="model-incidents"),
     path("incidents", incidents.Incidents.as_view(), name="incidents"),

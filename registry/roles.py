@@ -17,6 +17,7 @@ class Permission(StrEnum):
     RUN_WRITE = "run.write"
     EVALUATION_CREATE = "evaluation.create"
     CHECK_REPORT = "check.report"
+    DEPLOYMENT_REPORT = "deployment.report"
     ALIAS_MOVE = "alias.move"
     PROMOTION_REQUEST = "promotion.request"
     PROMOTION_DECIDE = "promotion.decide"
@@ -66,6 +67,7 @@ _MAKE = _READ | {
 }
 _ENGINEER = _MAKE | {
     P.ALIAS_MOVE,
+    P.DEPLOYMENT_REPORT,
     P.PROMOTION_REQUEST,
     P.VERSION_DEPRECATE,
     P.VERSION_RESTORE,
@@ -82,6 +84,7 @@ ROLES: dict[Role, frozenset[Permission]] = {
     Role.PRODUCTION_OPERATOR: _READ
     | _REDACT
     | {
+        P.DEPLOYMENT_REPORT,
         P.PROMOTION_DECIDE,
         P.VERSION_ROLL_BACK,
         P.VERSION_SUSPEND,

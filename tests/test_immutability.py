@@ -18,6 +18,7 @@ from tests.factories import promotion_at, ready_version
 HISTORY = [
     "lifecycle_approval",
     "lifecycle_checkreport",
+    "lifecycle_deploymentchange",
     "lifecycle_gateresult",
     "lifecycle_quarantine",
     "lifecycle_quarantinelift",

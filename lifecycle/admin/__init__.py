@@ -2,6 +2,7 @@
 
 from lifecycle.admin import (
     catalog,
+    deployments,
     desk,
     incidents,
     policies,
@@ -14,6 +15,7 @@ from lifecycle.admin import (
 
 __all__ = [
     "catalog",
+    "deployments",
     "desk",
     "incidents",
     "policies",

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Any, ClassVar
 
-from django.utils import timezone
-from django.utils.dateparse import parse_datetime
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers, status
 from rest_framework.request import Request
@@ -20,7 +17,6 @@ from registry.errors import InvalidInput
 from registry.http.endpoint import Endpoint
 from registry.http.fields import Body
 from registry.http.paging import page
-from registry.models import Stage, StageChange
 from registry.permissions import is_designated_reviewer
 
 
@@ -149,40 +145,3 @@ class MoveVersion(Endpoint):
         version = self.version(name, number)
         actions.move_version(version=version, move=self.move, by=self.principal, **self.read(Reason, request))
         return Response(version_json(VERSION_ROWS.get(pk=version.pk)))
-
-
-class Production(Endpoint):
-    """What is in production, or was at a time (`?at=`, UTC), since when and by which promotion."""
-
-    def get(self, request: Request, namespace: str, name: str) -> Response:
-        model, at = self.model(name), _time(request.query_params.get("at"))
-        been = StageChange.objects.filter(version__model=model, at__lte=at).order_by("-at", "-pk")
-        change = been.filter(to_stage=Stage.PRODUCTION).first()
-        gone = (
-            change
-            and been.filter(version=change.version_id, from_stage=Stage.PRODUCTION, pk__gt=change.pk).first()
-        )
-        if change is None or gone:
-            return Response({"version": None, "since": gone.at if gone else None, "promotion": None})
-        promotion = (
-            promotion_rows().filter(pk__in=[change.promotion_id] if change.promotion_id else []).first()
-        )
-        return Response(
-            {
-                "version": version_json(VERSION_ROWS.get(pk=change.version_id)),
-                "since": change.at,
-                "promotion": promotion_json(promotion) if promotion else None,
-            }
-        )
-
-
-def _time(given: str | None) -> datetime:
-    if not given:
-        return timezone.now()
-    try:
-        parsed = parse_datetime(given)
-    except ValueError:
-        parsed = None
-    if parsed is None or parsed.tzinfo is None:
-        raise InvalidInput("at is a time in UTC, such as 2026-01-31T12:00:00Z.", field="at")
-    return parsed

@@ -13,6 +13,7 @@ from rest_framework.response import Response
 
 from lifecycle import deletion
 from lifecycle.actions.deletion import delete_version
+from lifecycle.api.deployments import running_of
 from lifecycle.api.quarantine import standing_json
 from registry.api import versions
 from registry.api.shows import VERSION_ROWS, version_json
@@ -26,8 +27,12 @@ class DeletionBody(Body):
 
 
 def version_told(version: ModelVersion) -> dict[str, Any]:
-    """The version as JSON, with the quarantine that it stands under, if it does."""
-    return {**version_json(version), "quarantine": standing_json(version)}
+    """The version as JSON, with the quarantine that it stands under, if it does, and where it is said to run."""
+    return {
+        **version_json(version),
+        "quarantine": standing_json(version),
+        "running": running_of(version),
+    }
 
 
 class Resolve(versions.Resolve):

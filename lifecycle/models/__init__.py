@@ -1,5 +1,6 @@
 """The lifecycle's tables."""
 
+from lifecycle.models.deployments import Deployment, DeploymentChange, Drift
 from lifecycle.models.incidents import Incident, Severity
 from lifecycle.models.promotions import (
     Approval,
@@ -22,6 +23,9 @@ __all__ = [
     "STATE_EDGES",
     "Approval",
     "CheckReport",
+    "Deployment",
+    "DeploymentChange",
+    "Drift",
     "GateResult",
     "Incident",
     "LegalHold",

@@ -231,6 +231,8 @@ class Deletable(Always):
                     WHERE h.version_id = NEW.id AND h.lifted_at IS NULL
                 UNION ALL SELECT 'an open promotion' FROM lifecycle_promotion p
                     WHERE p.version_id = NEW.id AND p.state IN ('evaluating', 'awaiting_approval')
+                UNION ALL SELECT 'the deployment at ' || d.target FROM lifecycle_deployment d
+                    WHERE d.version_id = NEW.id AND d.removed_at IS NULL
                 UNION ALL SELECT 'a version that is based on it' FROM lineage_edge e
                     JOIN registry_modelversion v ON v.id = e.to_node_id
                     WHERE e.from_node_id = NEW.id AND e.role = 'base' AND v.status NOT IN ('deleted', 'failed')

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from django.test import override_settings
 
+from lifecycle.actions.deployments import report_deployment
 from lifecycle.actions.incidents import open_incident
 from lifecycle.models import Incident, Promotion, Waiver
 from lineage.models import Run
@@ -104,6 +105,7 @@ class Scene:
             "path": "model.skops",
             "index": 0,
             "facet": "AssayRunFacet",
+            "target": "eu-1",
         }
         return {name: self.ids()[route.name].pk if name == "id" else known[name] for name in route.arguments}
 
@@ -124,6 +126,7 @@ def scene(cast: Cast) -> Scene:
         )
     event = Event.objects.filter(namespace=cast.namespace).latest("pk")
     plan_deliveries(event)
+    report_deployment(version=production, target="eu-1", by=cast.principal("cora"))
     upload = create_upload(
         namespace=cast.namespace,
         files=[Entry(path="model.skops", size=10, sha256=uuid.uuid4().hex * 2)],

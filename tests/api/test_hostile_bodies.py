@@ -47,6 +47,12 @@ USUAL: dict[str, dict[str, Any]] = {
     "model": {"task": "", "description": "", "card": "", "tags": {"a": "b"}},
     "version": {"description": "", "tags": {"a": "b"}},
     "alias": {"version": 1},
+    "deployment": {
+        "version": 1,
+        "digest": "sha256:" + "a" * 64,
+        "serves": "staging",
+        "interval_seconds": 60,
+    },
     "evaluations": {
         "dataset": {"name": "d", "digest": "sha256:" + "a" * 64},
         "split": "",

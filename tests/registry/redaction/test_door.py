@@ -328,6 +328,8 @@ KEPT = {
     "lifecycle.approval": {"verdict", "binding"},
     "lifecycle.incident": {"severity"},
     "lifecycle.waiverdecision": {"verdict"},
+    "lifecycle.deployment": {"serves", "digest", "drift"},
+    "lifecycle.deploymentchange": {"what", "digest", "serves", "drift"},
     "lifecycle.policy": {"target", "state", "approvals"},
     "lifecycle.promotion": {"target", "kind", "state", "binding"},
     "lifecycle.tiermove": {"to_tier", "state", "error"},

@@ -31,6 +31,7 @@ TELLING = frozenset(
         "waiver.granted",
         "incident.opened",
         "incident.closed",
+        "deployment.reported",
     }
 )
 

@@ -12,6 +12,7 @@ from lifecycle.gates.plugins import plugged_in
 from lifecycle.gates.proofs import ExternalCheck, IntegrityVerified, LineageComplete
 from lifecycle.gates.signatures import SignatureValid
 from lifecycle.gates.slices import SlicesNotWorse
+from lifecycle.gates.soaking import Soaked
 from lifecycle.gates.tags import MetadataValid
 
 GATES: dict[str, Gate] = {
@@ -26,6 +27,7 @@ GATES: dict[str, Gate] = {
         MetadataValid(),
         NoOpenIncident(),
         ExternalCheck(),
+        Soaked(),
         LineageComplete(),
         IntegrityVerified(),
         SignatureValid(),

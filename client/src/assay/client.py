@@ -22,6 +22,7 @@ from assay.answers import (
     Version,
     Why,
 )
+from assay.deployments import Deployments
 from assay.digest import scan
 from assay.documents import LARGEST_ATTACHMENT, Documents, read_document, read_signature, without
 from assay.errors import VersionFailed
@@ -36,7 +37,7 @@ from assay.waiting import wait_while
 from assay.waivers import Waivers
 
 
-class Client(Documents, Incidents, Redactions, Waivers):
+class Client(Documents, Incidents, Redactions, Waivers, Deployments):
     """Speaks to the server at `url` as the holder of `token`.
 
     What is not given comes from ASSAY_URL and ASSAY_TOKEN, then from the file that `assay login` wrote.

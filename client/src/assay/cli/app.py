@@ -11,6 +11,7 @@ import typer
 from assay.cli import (
     account,
     catalog,
+    deployments,
     files,
     importing,
     incident,
@@ -58,6 +59,9 @@ PANELS = {
         lifecycle.deprecate,
         lifecycle.reinstate,
         incidents.quarantine,
+        deployments.deployed,
+        deployments.undeployed,
+        deployments.production,
         lifecycle.delete,
     ),
     "Lineage": (lineage.trace, lineage.why, incidents.impact, reproducing.reproduce, catalog.log, run.send),

@@ -80,6 +80,21 @@ def quarantine_rows(version: Version) -> list[tuple[str, Text | str]]:
     return [("quarantine", plain(standing["reason"], "bold red")), ("", plain(placed, "dim"))]
 
 
+def running_rows(version: Version) -> list[tuple[str, Text | str]]:
+    """Where it is reported to run, and what is wrong with that."""
+    rows: list[tuple[str, Text | str]] = []
+    for each in version.get("running") or []:
+        heard = f", last heard of {when(each['last_seen'])} UTC"
+        rows.append(
+            ("runs at", plain(each["target"], "bold") + plain(f" since {when(each['since'])}{heard}"))
+        )
+        if each["drift"]:
+            rows.append(("", plain(each["sentence"], "bold red" if each["loud"] else "yellow")))
+        elif each["approved"] is False:
+            rows.append(("", plain("That is not what is in production.", "yellow")))
+    return rows
+
+
 def version_view(version: Version) -> RenderableType:
     made = f"by {version['created_by']}, {when(version['created_at'])} UTC"
     rows: list[tuple[str, Text | str]] = [
@@ -91,6 +106,7 @@ def version_view(version: Version) -> RenderableType:
         ("status", version["status_message"] if version["status"] in ("failed", "deleted") else ""),
         ("deleted", f"{when(version.get('deleted_at'))} UTC" if version.get("deleted_at") else ""),
         *quarantine_rows(version),
+        *running_rows(version),
         ("made", made),
         ("run", version["run"] or ""),
         *supply_rows(version),

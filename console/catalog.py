@@ -13,7 +13,7 @@ from console.rows import version_row
 from lifecycle.api.shows import promotion_json, promotion_rows
 from lifecycle.dossier import versions as facts
 from lifecycle.dossier.comparison import compare, measurements
-from lifecycle.dossier.production import production_of
+from lifecycle.dossier.production import production_of, running_of, running_version
 from lifecycle.models import Promotion
 from registry.api.shows import MODEL_ROWS, VERSION_ROWS, attachment_json, latest_metrics, version_json
 from registry.models import ModelVersion, RegisteredModel, Stage
@@ -49,6 +49,7 @@ class Model(CatalogPage):
                 "versions": versions,
                 "more": len(rows) > MOST_VERSIONS,
                 "production": production_of(model),
+                "running": running_of(model),
                 "address": settings.PUBLIC_URL,
             },
         )
@@ -81,6 +82,7 @@ class Version(CatalogPage):
                     latest_metrics(row.evaluations.all()), measurements(incumbent) if incumbent else []
                 ),
                 "quarantines": [] if row.deleted_at else facts.quarantines(row),
+                "running": running_version(row),
                 "files": files,
                 "count": count,
                 "lineage": facts.lineage(row, self.principal),

@@ -1,12 +1,17 @@
-"""What is in production, since when, and on whose approval."""
+"""What is in production, since when, and on whose approval; and what runs."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
 
+from django.utils import timezone
+
+from lifecycle import deployments
+from lifecycle.deployments import Running
 from lifecycle.models import Approval, Promotion
-from registry.models import ModelVersion, RegisteredModel, Stage, StageChange
+from lifecycle.production import Approved, approved_now
+from registry.models import ModelVersion, RegisteredModel
 
 
 @dataclass(frozen=True)
@@ -21,18 +26,28 @@ class Production:
 
 def production_of(model: RegisteredModel) -> Production | None:
     """What is in production now; None when nothing is."""
-    rows = ModelVersion.objects.select_related("model__namespace", "manifest")
-    version = rows.filter(model=model, stage=Stage.PRODUCTION).first()
-    if version is None:
+    approved = approved_now([model.pk]).get(model.pk, Approved())
+    if approved.version is None:
         return None
-    entered = StageChange.objects.filter(version=version, to_stage=Stage.PRODUCTION).order_by("-pk").first()
     promotion = None
-    if entered and entered.promotion_id:
-        promotion = Promotion.objects.select_related("requested_by").get(pk=entered.promotion_id)
+    if approved.promotion_id:
+        promotion = Promotion.objects.select_related("requested_by").get(pk=approved.promotion_id)
     given = (
         Approval.objects.filter(promotion=promotion, verdict="approve")
         if promotion
         else Approval.objects.none()
     )
     names = [a.by.get_username() for a in given.select_related("by").order_by("pk")]
-    return Production(version, entered.at if entered else None, promotion, names)
+    return Production(approved.version, approved.since, promotion, names)
+
+
+def running_of(model: RegisteredModel) -> list[Running]:
+    """What every target is reported to run of a model, what must not run first."""
+    found = deployments.running_now(deployments.ROWS.filter(model=model), timezone.now())
+    return sorted(found, key=lambda each: (not each.loud, not each.drift, each.serves, each.target))
+
+
+def running_version(version: ModelVersion) -> list[Running]:
+    """Where a version is reported to run, what is wrong first."""
+    found = deployments.running_now(deployments.ROWS.filter(version=version), timezone.now())
+    return sorted(found, key=lambda each: (not each.loud, not each.drift, each.serves, each.target))

@@ -12,6 +12,7 @@ from typing import Any
 from django.db import transaction
 from django.utils import timezone
 
+from lifecycle.actions.deployments import Report, report_deployment
 from lifecycle.actions.incidents import open_incident
 from lifecycle.actions.policies import publish_policy, report_check
 from lifecycle.actions.promotions import decide_promotion, request_promotion
@@ -103,6 +104,9 @@ def make_scene(suffix: str = "", log_in: Sequence[str] = ()) -> Scene:
     maker.measure(third, accuracy=0.9581, auc=0.9790, recall=0.8522, log_loss=0.1604)
     maker.measure(third, slice_="country = PT", accuracy=0.9310, recall=0.7880)
     maker.stage(third)
+    maker.runs(second, "eu-1")
+    maker.runs(first, "us-1")
+    maker.runs(third, "staging-1", serves="staging")
     waiting = maker.ask(
         third, "Catches the new refund pattern; 1.2 points more recall on the held-out month."
     )
@@ -229,6 +233,12 @@ class _Maker:
         self.stage(version)
         asked = self.ask(version, reason)
         decide_promotion(promotion=asked, verdict="approve", reason=because, by=self.by("cora"))
+
+    def runs(self, version: ModelVersion, target: str, **said: Any) -> None:
+        """The operators' pipeline says where it put it."""
+        report_deployment(
+            version=self.fresh(version), target=target, report=Report(**said), by=self.by("cora")
+        )
 
     def fresh(self, version: ModelVersion) -> ModelVersion:
         return ModelVersion.objects.select_related("model__namespace", "manifest", "created_by").get(

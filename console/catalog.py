@@ -41,6 +41,7 @@ class Model(CatalogPage):
         model = self.model(name)
         rows = list(VERSION_ROWS.filter(model=model).order_by("-number")[: MOST_VERSIONS + 1])
         versions = [version_row(row) for row in rows[:MOST_VERSIONS]]
+        running = running_of(model)
         return render(
             request,
             "console/model.html",
@@ -49,7 +50,8 @@ class Model(CatalogPage):
                 "versions": versions,
                 "more": len(rows) > MOST_VERSIONS,
                 "production": production_of(model),
-                "running": running_of(model),
+                "running": running,
+                "loud": [each for each in running if each.loud],
                 "address": settings.PUBLIC_URL,
             },
         )

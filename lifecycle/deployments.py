@@ -93,8 +93,8 @@ def _sentence(row: Deployment, drift: Drift, approved: Approved) -> str:
             return f"{target} still runs a doubted version: {quarantine.told(version)}"
         case Drift.OTHER_BYTES:
             return (
-                f"{target} says that it runs {version.reference}, but with the digest sha256:{row.digest[:12]}…, "
-                f"and what was published is sha256:{(version.manifest.digest or '')[:12]}…."
+                f"{target} says that it runs {version.reference}, but its bytes are sha256:{row.digest[:12]}… and not "
+                f"sha256:{(version.manifest.digest or '')[:12]}… as published."
             )
         case Drift.SILENT:
             return (

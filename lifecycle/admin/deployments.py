@@ -78,8 +78,10 @@ class DeploymentAdmin(ScopedAdmin):
     def reference(self, row: Deployment) -> str:
         return row.version.reference
 
-    @display(description="state", label={"as it should be": "success", "taken away": "default"})
-    def state(self, row: Deployment) -> str:
+    @display(description="state", label={"right": "success", "removed": "default", "wrong": "danger"})
+    def state(self, row: Deployment) -> tuple[str, str]:
         if row.removed_at:
-            return "taken away"
-        return ", ".join(each.replace("_", " ") for each in row.drift) or "as it should be"
+            return "removed", "taken away"
+        if row.drift:
+            return "wrong", ", ".join(each.replace("_", " ") for each in row.drift)
+        return "right", "as it should be"

@@ -105,7 +105,6 @@ def make_scene(suffix: str = "", log_in: Sequence[str] = ()) -> Scene:
     maker.measure(third, slice_="country = PT", accuracy=0.9310, recall=0.7880)
     maker.stage(third)
     maker.runs(second, "eu-1")
-    maker.runs(first, "us-1")
     maker.runs(third, "staging-1", serves="staging")
     waiting = maker.ask(
         third, "Catches the new refund pattern; 1.2 points more recall on the held-out month."

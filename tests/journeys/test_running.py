@@ -39,7 +39,7 @@ def test_a_rollback_and_what_ran_meanwhile(run: Run, cast: Cast, live: Live, tmp
     assert "That is not what is in production." in behind
     run("cora", 0, "deployed", second, "--target", "eu-1")
     wrong = folded(run("cora", 0, "deployed", second, "--target", "us-1", "--digest", OTHER).stdout)
-    assert f"us-1 says that it runs {second}, but with the digest sha256:777777777777…" in wrong
+    assert f"us-1 says that it runs {second}, but its bytes are sha256:777777777777…" in wrong
     shown = folded(run("vera", 0, "show", second).stdout)
     assert "runs at eu-1 since" in shown
     assert "us-1 says that it runs" in shown

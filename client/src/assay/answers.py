@@ -87,25 +87,6 @@ class SigningKey(TypedDict):
     revoked_at: str | None
 
 
-class Running(TypedDict):
-    """What a target is reported to run. `drift` names what is wrong (out_of_use, under_quarantine, other_bytes,
-    not_approved, silent), `sentence` says it, `loud` is what must not run; `approved` is None for staging's targets."""
-
-    target: str
-    serves: str
-    version: str
-    number: int
-    digest: str
-    approved: bool | None
-    since: str
-    last_seen: str | None
-    interval_seconds: int | None
-    reported_by: str
-    drift: list[str]
-    loud: bool
-    sentence: str
-
-
 class Version(TypedDict):
     """A model version. `status` pending, verifying, ready, failed or deleted; `stage` is where it stands.
 
@@ -145,8 +126,8 @@ class Version(TypedDict):
     signature: NotRequired[Signature | None]
     # What it stands under, where the version itself was asked for: {"reason", "by", "at"}.
     quarantine: NotRequired[dict[str, str] | None]
-    # Where it is reported to run, there too.
-    running: NotRequired[list[Running]]
+    # Where it is reported to run, there too: as `assay.deployments.Running`.
+    running: NotRequired[list[dict[str, Any]]]
 
 
 class Freed(TypedDict):

@@ -8,9 +8,28 @@ from __future__ import annotations
 from typing import TypedDict
 from urllib.parse import quote
 
-from assay.answers import Promotion, Running, Version
+from assay.answers import Promotion, Version
 from assay.http import Connection
 from assay.references import API, Reference, model_path
+
+
+class Running(TypedDict):
+    """What a target is reported to run. `drift` names what is wrong (out_of_use, under_quarantine, other_bytes,
+    not_approved, silent), `sentence` says it, `loud` is what must not run; `approved` is None for staging's targets."""
+
+    target: str
+    serves: str
+    version: str
+    number: int
+    digest: str
+    approved: bool | None
+    since: str
+    last_seen: str | None
+    interval_seconds: int | None
+    reported_by: str
+    drift: list[str]
+    loud: bool
+    sentence: str
 
 
 class Approver(TypedDict):

@@ -9,11 +9,10 @@ import typer
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from assay.answers import Running
 from assay.cli.options import Json, Model, OptionalReason, Ref, Token, Url
 from assay.cli.screen import session
 from assay.cli.words import facts, plain, short, when
-from assay.deployments import Production
+from assay.deployments import Production, Running
 
 Target = Annotated[
     str, typer.Option("--target", "-t", metavar="NAME", show_default=False, help="Where, as eu-1.")

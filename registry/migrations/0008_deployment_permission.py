@@ -5,7 +5,7 @@ from django.db import migrations
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("registry", "0006_redactions"),
+        ("registry", "0007_incident_permissions"),
     ]
 
     operations = [
@@ -30,6 +30,8 @@ class Migration(migrations.Migration):
                     ("version.roll_back", "version.roll_back"),
                     ("version.suspend", "version.suspend"),
                     ("version.quarantine", "version.quarantine"),
+                    ("incident.open", "incident.open"),
+                    ("incident.close", "incident.close"),
                     ("version.deprecate", "version.deprecate"),
                     ("version.restore", "version.restore"),
                     ("version.delete", "version.delete"),

@@ -12,7 +12,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("lifecycle", "0005_redactable"),
+        ("lifecycle", "0007_incidents"),
         ("registry", "0008_deployment_permission"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]

@@ -1,7 +1,4 @@
-"""The shapes of the server's answers: plain dictionaries at run time, typed for editors and mypy.
-
-An answer may hold more keys than are listed here: a newer server adds some.
-"""
+"""Versions: their files, measurements, signatures and scans, and what is told of several."""
 
 from __future__ import annotations
 
@@ -185,106 +182,6 @@ class Scan(TypedDict):
     files: list[ScannedFile]
 
 
-class GateResult(TypedDict):
-    """One gate's verdict: pass, fail, error, pending or waived, with the sentence that says why."""
-
-    key: str
-    gate: str
-    claim: str
-    verdict: str
-    sentence: str
-    evidence: dict[str, Any]
-    # By which it stands, or which is asked for what it says: {"state", "reason", "until", "asked_by", ...}.
-    waiver: NotRequired[dict[str, Any] | None]
-    at: str | None
-
-
-class Approval(TypedDict):
-    """One person's decision: approve or reject, and why."""
-
-    by: str
-    verdict: str
-    reason: str
-    at: str
-
-
-class Promotion(TypedDict):
-    """A request to move a version to a stage.
-
-    `state`: evaluating, gates_failed, awaiting_approval, applied, rejected, expired, void or withdrawn.
-    """
-
-    id: str
-    version: str
-    namespace: str
-    target: str
-    kind: str
-    state: str
-    reason: str
-    requested_by: str
-    requested_at: str
-    decided_at: str | None
-    policy: dict[str, Any]
-    gates: list[GateResult]
-    approvals: list[Approval]
-    approvals_required: int
-    replaces: str | None
-    reasons: list[str]
-    outcome: str
-    url: str
-
-
-class MetricDifference(TypedDict):
-    """One metric of two versions on the same dataset, split and slice; `low` and `high` are the interval of the
-    difference, where both have one."""
-
-    name: str
-    dataset: str
-    split: str
-    slice: NotRequired[str]
-    a: float | None
-    b: float | None
-    difference: float | None
-    low: NotRequired[float | None]
-    high: NotRequired[float | None]
-
-
-class Difference(TypedDict):
-    """One difference in what made two versions; `kind` data, split, base, code, parameters, config, seed,
-    environment, image or hardware.
-
-    `told` are both sides in words, `more` is what else is known of it; `follows` is the kind of the difference that
-    this one is a consequence of.
-    """
-
-    kind: str
-    what: NotRequired[str]
-    sentence: str
-    told: NotRequired[list[str]]
-    more: NotRequired[str]
-    a: Any
-    b: Any
-    follows: NotRequired[str]
-    link: NotRequired[str]
-
-
-class Why(TypedDict):
-    """Why two versions differ: the metrics beside what was different in making them.
-
-    `cause` is the one kind that differs; None where none does, or several do. `reservations` are what is not known;
-    the sentence is the verdict with these behind it.
-    """
-
-    a: Any
-    b: Any
-    cause: NotRequired[str | None]
-    verdict: NotRequired[str]
-    reservations: NotRequired[list[str]]
-    metrics: list[MetricDifference]
-    differences: list[Difference]
-    sentence: str
-
-
 class ComparedMetric(TypedDict):
     """One metric of several versions, in their order; None where it was not measured."""
 
@@ -309,63 +206,6 @@ class Comparison(TypedDict):
     parameters: list[ComparedParameter]
 
 
-class Node(TypedDict):
-    """A run, dataset version, model version or logged model in the lineage."""
-
-    id: str
-    kind: str
-    label: str
-    detail: dict[str, Any]
-
-
-Edge = TypedDict("Edge", {"from": str, "to": str, "role": str, "context": NotRequired[str]})
-
-
-class Graph(TypedDict):
-    """The lineage around the node `root`."""
-
-    root: str
-    nodes: list[Node]
-    edges: list[Edge]
-
-
-class Run(TypedDict):
-    """One execution that trained or evaluated something."""
-
-    id: str
-    experiment: str
-    name: str
-    status: str
-    started_at: str
-    ended_at: str | None
-    created_by: str
-    entry_point: str
-    command: list[str]
-    code: dict[str, Any] | None
-    environment: dict[str, Any]
-    config: dict[str, Any] | None
-    parameters: dict[str, str]
-    metrics: dict[str, float]
-    tags: dict[str, str]
-    datasets: list[dict[str, Any]]
-    capture: dict[str, Any]
-
-
-class Event(TypedDict, total=False):
-    """One row of the journal: what happened, to whom, by whom, when and why."""
-
-    id: int
-    type: str
-    namespace: str
-    subject: dict[str, Any]
-    actor: str
-    reason: str
-    at: str
-    timestamp: str
-    before: Any
-    after: Any
-
-
 class Evaluation(TypedDict, total=False):
     """Metrics of a version on one dataset, as recorded."""
 
@@ -378,17 +218,6 @@ class Evaluation(TypedDict, total=False):
     metrics: list[dict[str, Any]]
     by: str
     at: str
-
-
-class Identity(TypedDict, total=False):
-    """Who the token speaks for, and what that person may do where."""
-
-    user: str
-    display_name: str
-    service: bool
-    token: dict[str, Any] | None
-    namespaces: list[dict[str, Any]]
-    version: str
 
 
 class Verification(TypedDict):

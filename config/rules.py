@@ -135,6 +135,11 @@ RULES: dict[tuple[str, str], Rule] = {
     ("waiver-refuse", "POST"): Holds(P.PROMOTION_DECIDE),
     ("policies", "GET"): Holds(P.NAMESPACE_READ),
     ("policies", "POST"): Holds(P.POLICY_EDIT),
+    ("policies-check", "POST"): Holds(P.NAMESPACE_READ),
+    ("model-policies", "GET"): Holds(P.NAMESPACE_READ),
+    ("policy", "GET"): Holds(P.NAMESPACE_READ),
+    ("policy-publish", "POST"): Holds(P.POLICY_PUBLISH),
+    ("policy-withdraw", "POST"): Holds(P.POLICY_PUBLISH),
     # ---- lifecycle: retention
     ("retention", "GET"): Holds(P.NAMESPACE_READ),
     ("retention", "PUT"): Holds(P.RETENTION_EDIT),
@@ -252,7 +257,12 @@ ADMIN_RULES: dict[str, AdminRule] = {
         "reported over REST and in the shell by what runs it; what ran where is history"
     ),
     "lifecycle.Policy": AdminRule(
-        "a published revision never changes; another one can be published", {"publish": Holds(P.POLICY_EDIT)}
+        "a revision never changes; another one can be drafted, and somebody publishes it",
+        {
+            "draft": Holds(P.POLICY_EDIT),
+            "publish": Holds(P.POLICY_PUBLISH),
+            "withdraw": Holds(P.POLICY_PUBLISH),
+        },
     ),
     "lifecycle.RetentionPolicy": AdminRule(
         "one a namespace, set by an action; a run does what the page listed",

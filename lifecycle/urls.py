@@ -46,4 +46,11 @@ urlpatterns: list[URLPattern] = [
     path("waivers/<uuid:id>/grant", waivers.DecideWaiver.as_view(verdict="grant"), name="waiver-grant"),
     path("waivers/<uuid:id>/refuse", waivers.DecideWaiver.as_view(verdict="refuse"), name="waiver-refuse"),
     path("namespaces/<str:namespace>/policies", policies.Policies.as_view(), name="policies"),
+    path("namespaces/<str:namespace>/policies/check", policies.CheckPolicy.as_view(), name="policies-check"),
+    path(f"{MODEL}/policies", policies.ModelPolicies.as_view(), name="model-policies"),
+    path("policies/<uuid:id>", policies.OnePolicy.as_view(), name="policy"),
+    *[
+        path(f"policies/<uuid:id>/{verb}", policies.DecidePolicy.as_view(action=verb), name=f"policy-{verb}")
+        for verb in policies.ACTIONS
+    ],
 ]

@@ -2,11 +2,11 @@
 
 from lifecycle.models.deployments import Deployment, DeploymentChange, Drift
 from lifecycle.models.incidents import Incident, Severity
+from lifecycle.models.policies import Policy
 from lifecycle.models.promotions import (
     Approval,
     CheckReport,
     GateResult,
-    Policy,
     Promotion,
     StagedAlias,
     StagedChange,

@@ -12,7 +12,8 @@ from django.test import override_settings
 
 from lifecycle.actions.deployments import report_deployment
 from lifecycle.actions.incidents import open_incident
-from lifecycle.models import Incident, Promotion, Waiver
+from lifecycle.actions.policies import draft_policy
+from lifecycle.models import Incident, Policy, Promotion, Waiver
 from lineage.models import Run
 from registry.actions.aliases import move_alias
 from registry.actions.attachments import add_attachment
@@ -60,6 +61,7 @@ class Scene:
     redaction: Redaction
     waiver: Waiver
     incident: Incident
+    policy: Policy
 
     def ids(self) -> dict[str, Any]:
         """The row that a route with `<uuid:id>` is tried on; each such route must be here."""
@@ -76,6 +78,9 @@ class Scene:
             "run": self.run,
             "run-log": self.run,
             "run-datasets": self.run,
+            "policy": self.policy,
+            "policy-publish": self.policy,
+            "policy-withdraw": self.policy,
             "promotion": self.asking,
             "promotion-approve": self.asking,
             "promotion-reject": self.asking,
@@ -147,6 +152,13 @@ def scene(cast: Cast) -> Scene:
             namespace=cast.namespace, name="release", pem=pem_of(a_key()), by=cast.principal("ada")
         ),
         waiver=a_waiver(cast),
+        policy=draft_policy(
+            namespace=cast.namespace,
+            target="production",
+            gates=[],
+            approvals={"count": 2},
+            by=cast.principal("ada"),
+        )[0],
         incident=open_incident(
             model=production.model, severity="low", title="slow", by=cast.principal("ben")
         ),

@@ -28,6 +28,7 @@ from assay.documents import LARGEST_ATTACHMENT, Documents, read_document, read_s
 from assay.errors import VersionFailed
 from assay.http import Connection, Parameters
 from assay.incidents import Incidents
+from assay.policies import Policies
 from assay.redactions import Redactions
 from assay.references import API, Reference, model_path, namespace_path, version_path
 from assay.transfer import download, upload
@@ -37,7 +38,7 @@ from assay.waiting import wait_while
 from assay.waivers import Waivers
 
 
-class Client(Documents, Incidents, Redactions, Waivers, Deployments):
+class Client(Documents, Incidents, Redactions, Waivers, Deployments, Policies):
     """Speaks to the server at `url` as the holder of `token`.
 
     What is not given comes from ASSAY_URL and ASSAY_TOKEN, then from the file that `assay login` wrote.

@@ -85,7 +85,7 @@ def _changed(a: Gate, b: Gate) -> dict[str, Any]:
     return {
         "what": "changed",
         "gate": a["gate"],
-        "sentence": f"{claim(b)}; before: {claim(a)}.",
+        "sentence": f"Changed: {claim(b)}; before: {claim(a)}.",
         "parameters": {name: pair for name, pair in values.items() if pair[0] != pair[1]},
     }
 

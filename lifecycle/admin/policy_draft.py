@@ -104,7 +104,7 @@ def _field(parameter: Parameter, wrong: str | None) -> forms.Field:
             widget=UnfoldBooleanWidget(attrs=attributes), **{**shared, "required": False}
         )
     if parameter.kind is list:
-        shared["help_text"] = f"{shared['help_text']} One in a line.".strip()
+        shared["help_text"] = f"{shared['help_text'] or 'Texts'}; one in a line."
         return forms.CharField(widget=UnfoldAdminTextareaWidget(attrs={"rows": 3, **attributes}), **shared)
     return forms.CharField(widget=UnfoldAdminTextInputWidget(attrs=attributes), **shared)
 

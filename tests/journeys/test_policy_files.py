@@ -69,7 +69,7 @@ def test_what_the_server_refuses_is_shown_in_the_file(cast: Cast, run: Run, tmp_
     file = tmp_path / "policies.yaml"
     good = FILE.format(namespace=cast.namespace.name)
     for old, new, said in (
-        ("bound: 0.8", "bound: high", "6:45: bound is a float."),
+        ("bound: 0.8", "bound: high", "6:45: bound is a number."),
         ("{metric: accuracy, bound: 0.8}", "{metric: accuracy}", "6:9: metric_at_least needs bound"),
         ("- evaluated_on\n", "- evaluate_on\n", "5:9: There is no gate 'evaluate_on'"),
         ("approvals: 2", "approvals: many", "9:5: approvals is"),

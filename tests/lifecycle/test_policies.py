@@ -45,7 +45,8 @@ def test_each_publication_is_a_revision_with_its_event(cast: Cast) -> None:
     assert drafted.actor == cast.user("ada")
     assert drafted.after is not None
     assert (
-        "auc on test is at least 0.7; before: accuracy on test is at least 0.8." in drafted.after["changes"]
+        "Changed: auc on test is at least 0.7; before: accuracy on test is at least 0.8."
+        in drafted.after["changes"]
     )
 
 

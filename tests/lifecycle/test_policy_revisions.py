@@ -165,7 +165,7 @@ def test_what_a_revision_changes(cast: Cast) -> None:
     ]
     assert told[1]["parameters"] == {"bound": [0.8, 0.9]}
     assert told[1]["sentence"] == (
-        "accuracy on test is at least 0.9; before: accuracy on test is at least 0.8."
+        "Changed: accuracy on test is at least 0.9; before: accuracy on test is at least 0.8."
     )
     assert told[2]["sentence"] == "Newly asked: auc on test is at least 0.7."
     assert told[3]["sentence"] == "Approvals: 0 before, 1 now."

@@ -54,7 +54,8 @@ def test_checking_makes_nothing_and_points(cast: Cast) -> None:
     wrong = {**RULE, "gates": [{"gate": "metric_at_least", "parameters": {"metric": "a", "bound": "x"}}]}
     refused = vera.post(path(cast, "/check"), wrong, format="json")
     assert (refused.status_code, refused.json()["field"]) == (422, "gates[0].parameters.bound")
-    for hostile in ({"gates": {}}, {"gates": [[]]}, {"approvals": 1}, {"model": "no-such"}):
+    odd: tuple[dict[str, Any], ...] = ({"gates": {}}, {"gates": [[]]}, {"approvals": 1}, {"model": "no-such"})
+    for hostile in odd:
         assert vera.post(path(cast, "/check"), {**RULE, **hostile}, format="json").status_code in (404, 422)
 
 

@@ -154,7 +154,7 @@ def scene(cast: Cast) -> Scene:
         waiver=a_waiver(cast),
         policy=draft_policy(
             namespace=cast.namespace,
-            target="production",
+            target="staging",
             gates=[],
             approvals={"count": 2},
             by=cast.principal("ada"),

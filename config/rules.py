@@ -110,6 +110,8 @@ RULES: dict[tuple[str, str], Rule] = {
     ("version-deprecate", "POST"): Holds(P.VERSION_DEPRECATE),
     ("version-reinstate", "POST"): Holds(P.VERSION_DEPRECATE),
     ("version-archive", "POST"): Holds(P.VERSION_DEPRECATE),
+    ("version-evidence", "GET"): Holds(P.JOURNAL_VERIFY),
+    ("period-evidence", "GET"): Holds(P.JOURNAL_VERIFY),
     ("model-production", "GET"): Holds(P.NAMESPACE_READ),
     ("deployments", "GET"): Holds(P.NAMESPACE_READ),
     ("deployment", "GET"): Holds(P.NAMESPACE_READ),
@@ -232,6 +234,7 @@ ADMIN_RULES: dict[str, AdminRule] = {
         "what a version is does not change; its stage is moved by promotions, its bytes are brought back here",
         {
             "open_page": Holds(P.NAMESPACE_READ),
+            "evidence": Holds(P.JOURNAL_VERIFY),
             "restore": Holds(P.VERSION_RESTORE),
             "delete_for_good": Holds(P.VERSION_DELETE),
         },

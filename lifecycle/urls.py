@@ -12,6 +12,7 @@ from lifecycle.api import (
     versions,
     waivers,
 )
+from lifecycle.audit import api as audit
 
 MODEL = "namespaces/<str:namespace>/models/<str:name>"
 VERSION = f"{MODEL}/versions/<int:number>"
@@ -26,6 +27,8 @@ urlpatterns: list[URLPattern] = [
         path(f"{VERSION}/{move}", promotions.MoveVersion.as_view(move=move), name=f"version-{move}")
         for move in MOVES
     ],
+    path(f"{VERSION}/evidence", audit.VersionEvidence.as_view(), name="version-evidence"),
+    path("namespaces/<str:namespace>/evidence", audit.PeriodEvidence.as_view(), name="period-evidence"),
     path(f"{MODEL}/production", production.Production.as_view(), name="model-production"),
     path(f"{MODEL}/deployments", deployments.Deployments.as_view(), name="deployments"),
     path(f"{MODEL}/deployments/<str:target>", deployments.OneDeployment.as_view(), name="deployment"),

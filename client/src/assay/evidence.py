@@ -1,4 +1,4 @@
-"""What speaks for a version: written down by pipelines, one call each.
+"""What speaks for a version: written down by pipelines, and taken out as one document for an auditor.
 
 Part of `assay.Client`, which is where these calls are found.
 """
@@ -10,6 +10,7 @@ from typing import Any
 
 from assay.answers import Evaluation
 from assay.documents import Documents
+from assay.references import namespace_path
 
 
 class Evidence(Documents):
@@ -60,3 +61,18 @@ class Evidence(Documents):
             "POST", f"{self._path(ref)}/checks", body=body, idempotency_key=idempotency_key
         )
         return answer
+
+    def evidence(
+        self, about: str, *, since: str | None = None, until: str | None = None, form: str = "json"
+    ) -> bytes:
+        """All that speaks for and against a version, or with a namespace and `since`, against all versions that
+        something happened to in a period; `form` json or html. Times are in UTC, as 2026-01-31T12:00:00Z.
+
+        `assay.proof.check` finds what the JSON proves without a server. That it was taken is in the journal.
+        """
+        period = "/" not in about
+        path = f"{namespace_path(about) if period else self._path(about)}/evidence"
+        asked = {"as": form, "since": since, "until": until}
+        given = {name: value for name, value in asked.items() if value is not None}
+        with self._connection.stream(path, given) as response:
+            return response.read()

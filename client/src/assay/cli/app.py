@@ -12,6 +12,7 @@ from assay.cli import (
     account,
     catalog,
     deployments,
+    evidence,
     files,
     importing,
     incident,
@@ -47,7 +48,7 @@ PANELS = {
         catalog.search,
         catalog.compare,
     ),
-    "Evidence": (lifecycle.evaluate, lifecycle.check),
+    "Evidence": (lifecycle.evaluate, lifecycle.check, evidence.evidence),
     "Lifecycle": (
         lifecycle.promote,
         lifecycle.promotion,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -13,10 +14,12 @@ from django.utils import timezone
 
 from lifecycle.audit import export
 from lifecycle.audit.export import export_period, export_version
+from lifecycle.audit.gathering import Gathered
+from lifecycle.audit.telling import told
 from registry.actions.redactions import ask_redaction, decide_redaction
-from registry.models import Event
-from tests.cast import Cast
-from tests.factories import a_waiver, promotion_at, ready_version, staged_version
+from registry.models import Evaluation, Event, ModelVersion
+from tests.cast import Cast, make_cast
+from tests.factories import a_waiver, evaluate, promotion_at, ready_version, staged_version
 from tests.lifecycle.audit.scene import Past, past
 
 
@@ -60,9 +63,8 @@ def test_everything_is_in_it(scene: Past) -> None:
     assert [each["state"] for each in told["incidents"]] == ["closed"]
     assert told["quarantines"][0]["lifted_by"].startswith("dora")
 
-
-def test_where_it_ran_and_until_when(scene: Past) -> None:
-    spans = {each["target"]: each for each in taken(scene)["versions"][0]["deployments"]}
+    # Where it ran, and until when.
+    spans = {each["target"]: each for each in told["deployments"]}
     assert set(spans) == {"eu-1", "us-1"}
     assert all(span["until"] for span in spans.values())
     after = {each["target"]: each for each in taken(scene, 2)["versions"][0]["deployments"]}
@@ -107,7 +109,7 @@ def test_taking_it_is_an_entry_of_the_journal_with_its_digest(scene: Past) -> No
     assert taken(scene, 2)["digest"] != document["digest"]
 
 
-def test_who_may(scene: Past) -> None:
+def _who_may(scene: Past) -> None:
     cast = scene.cast
     for name, status in {
         "otto": 200,
@@ -124,7 +126,8 @@ def test_who_may(scene: Past) -> None:
     assert Event.objects.filter(namespace=cast.namespace, type="evidence.exported").count() == 4
 
 
-def test_it_is_a_download_in_either_form(scene: Past) -> None:
+def test_who_may_and_that_it_is_a_download_in_either_form(scene: Past) -> None:
+    _who_may(scene)
     client = scene.cast.client("otto")
     as_json, as_html = client.get(address(scene.cast)), client.get(f"{address(scene.cast)}?as=html")
     name = f"{scene.cast.namespace.name}-scorer-1.evidence"
@@ -201,3 +204,28 @@ def test_what_was_taken_out_is_not_in_it(scene: Past) -> None:
     document = taken(scene)
     assert secret not in json.dumps(document)
     assert "[redacted " in json.dumps(document)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_it_is_one_moment_of_the_database(monkeypatch: pytest.MonkeyPatch) -> None:
+    cast = make_cast()
+    version, seen = ready_version(cast), []
+
+    def decided_meanwhile(row: ModelVersion, found: Gathered) -> dict[str, Any]:
+        """Another session commits between two parts of the document."""
+        with ThreadPoolExecutor(1) as beside:
+            beside.submit(_evaluated, cast, version).result()
+        seen.append(Evaluation.objects.filter(version=version).count())
+        return told(row, found)
+
+    monkeypatch.setattr(export, "told", decided_meanwhile)
+    export_version(version=version, by=cast.principal("otto"))
+    assert seen == [0]
+    assert Evaluation.objects.filter(version=version).count() == 1
+
+
+def _evaluated(cast: Cast, version: ModelVersion) -> None:
+    try:
+        evaluate(cast, version, 0.9)
+    finally:
+        connection.close()

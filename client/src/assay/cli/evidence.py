@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 from rich.console import Group, RenderableType
+from rich.table import Table
 from rich.text import Text
 
 from assay.cli.options import Json, Token, Url
@@ -102,23 +103,21 @@ def _saved(title: str, paths: list[Path]) -> RenderableType:
 
 def checked_view(found: Checked) -> RenderableType:
     """Every finding with its mark, then what no document can prove."""
-    lines: list[RenderableType] = []
-    head = plain("Evidence of ") + plain(found["title"], "bold")
     exported = found["exported"]
+    head = plain("Evidence of ") + plain(found["title"], "bold")
     if exported:
         head += plain(
             f", exported {when(str(exported.get('at', '')))} UTC by {exported.get('by', '')}", "dim"
         )
-    lines.append(head)
+    grid = Table.grid(padding=(0, 2, 0, 0), pad_edge=False)
+    grid.add_column(no_wrap=True)
+    grid.add_column(overflow="fold")
     about = ""
     for each in found["findings"]:
         if each["about"] != about:
             about = each["about"]
-            lines.append(plain(f"  {about}", "bold"))
-        mark = Text("    ok   ", "green") if each["ok"] else Text("    NOT  ", "bold red")
-        lines.append(mark + plain(each["sentence"], "" if each["ok"] else "red"))
-    lines.append(plain(f"  digest {found['digest']}", "dim"))
-    lines.append(
-        plain("  That the server wrote it, its journal confirms: evidence.exported with this digest.", "dim")
-    )
-    return Group(*lines)
+            grid.add_row(Text(""), plain(about, "bold"))
+        mark = Text("  ok", "green") if each["ok"] else Text("  NOT", "bold red")
+        grid.add_row(mark, plain(each["sentence"], "" if each["ok"] else "red"))
+    confirmed = "That the server wrote it, its journal confirms: evidence.exported with this digest."
+    return Group(head, grid, facts([("digest", found["digest"])]), plain(f"  {confirmed}", "dim"))

@@ -43,9 +43,10 @@ class Spool:
 
     def add(self, event: str, version: str) -> bool:
         """Keep it, whole or not at all. False: it was heard before."""
-        if any(self.folder.glob(f"{event}.*")):
+        if any((self.folder / f"{event}.{state}").exists() for state in ("json", "done", "failed")):
             return False
-        beside = self.folder / f"{event}.json.new"
+        # Under another name until it is whole: one that was cut off is not taken for heard.
+        beside = self.folder / f"{event}.new"
         beside.write_text(json.dumps({"version": version}))
         beside.rename(self.folder / f"{event}.json")
         return True

@@ -167,6 +167,13 @@ def test_an_event_is_done_once_and_what_was_not_done_is_done_by_the_next_process
     assert done == ["evt_1", "evt_1"]
 
 
+def test_a_call_that_was_cut_off_while_it_was_kept_is_heard_again(receiver: Receiver) -> None:
+    (receiver.spool.folder / "evt_1.new").write_text('{"ver')
+    assert receiver.spool.waiting() == []
+    assert receiver.hear(*call()) == 204
+    assert receiver.spool.waiting() == [("evt_1", "team/scorer:3")]
+
+
 def test_what_never_works_is_given_up(receiver: Receiver) -> None:
     receiver.start = lambda version, event: 2
     receiver.hear(*call())

@@ -317,11 +317,14 @@ def check_open(promotion: Promotion, now: datetime) -> None:
     if promotion.state == State.EVALUATING:
         raise PromotionIsClosed("Its gates are still being evaluated; there is nothing to decide yet.")
     if promotion.state != State.AWAITING_APPROVAL:
-        raise PromotionIsClosed(
-            f"This promotion is {promotion.state}: {promotion.outcome or 'it has ended'}."
-        )
+        raise PromotionIsClosed(how_it_ended(promotion))
     if promotion.expires_at <= now:
         raise PromotionIsClosed("This promotion has expired; ask again.")
+
+
+def how_it_ended(promotion: Promotion) -> str:
+    """What a promotion that is closed is told as; an outcome may be a sentence already."""
+    return f"This promotion is {promotion.state}: {(promotion.outcome or 'it has ended').rstrip('.')}."
 
 
 def _apply(promotion: Promotion, *, by: Principal, now: datetime) -> None:

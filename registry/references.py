@@ -131,7 +131,8 @@ def check_not_deleted(version: ModelVersion) -> None:
     """Raises VersionDeleted, with when and why it was."""
     if version.deleted_at is not None:
         raise VersionDeleted(
-            f"{version.reference} was deleted on {version.deleted_at:%Y-%m-%d}: {version.status_message}"
+            f"{version.reference} was deleted on {version.deleted_at:%Y-%m-%d}: "
+            f"{version.status_message.rstrip('.')}."
         )
 
 

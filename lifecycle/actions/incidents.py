@@ -87,7 +87,9 @@ def close_incident(*, incident: Incident, reason: str, by: Principal) -> Inciden
     row = rows.select_for_update(of=("self",)).get(pk=incident.pk)
     if row.closed_at is not None:
         who = row.closed_by.get_username() if row.closed_by else "somebody"
-        raise IncidentClosed(f"It was closed on {row.closed_at:%Y-%m-%d} by {who}: {row.resolution}")
+        raise IncidentClosed(
+            f"It was closed on {row.closed_at:%Y-%m-%d} by {who}: {row.resolution.rstrip('.')}."
+        )
     row.closed_by, row.closed_at, row.resolution = by.account, timezone.now(), reason
     row.save(update_fields=["closed_by", "closed_at", "resolution"])
     record(

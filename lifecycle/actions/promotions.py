@@ -156,7 +156,7 @@ def withdraw_promotion(*, promotion: Promotion, reason: str = "", by: Principal)
     _fits(reason)
     row = promotions.locked(promotion.pk)
     if row.state not in OPEN:
-        raise promotions.PromotionIsClosed(f"This promotion is {row.state}: {row.outcome or 'it has ended'}.")
+        raise promotions.PromotionIsClosed(promotions.how_it_ended(row))
     promotions.end(row, State.WITHDRAWN, f"withdrawn by {by.label}", by=by, now=timezone.now(), reason=reason)
     return row
 

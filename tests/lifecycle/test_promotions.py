@@ -90,6 +90,8 @@ def test_gates_refuse_with_a_sentence_each(cast: Cast) -> None:
     assert said["lineage_complete"][0] == "fail"
     assert "no run" in said["lineage_complete"][1]
     assert fresh(version).stage == "development"
+    with pytest.raises(PromotionIsClosed, match=r"^This promotion is gates_failed: 2 of 4 .*[^.]\.$"):
+        withdraw_promotion(promotion=promotion, by=cast.principal("eve"))
 
 
 def test_evaluating_on_the_training_data_does_not_count(cast: Cast) -> None:

@@ -24,9 +24,9 @@ def test_every_legal_edge_is_taken_and_every_other_refused() -> None:
 @pytest.mark.django_db(transaction=True)
 def test_what_happens_is_what_ought_to_happen() -> None:
     run = machine()
-    by_chance(run, examples=4, rules=16)
+    by_chance(run, examples=4, rules=14)
 
-    assert run.tally.steps > 200
+    assert run.tally.steps > 50
 
 
 def test_the_oracle_knows_the_edges_of_the_page() -> None:

@@ -17,7 +17,7 @@ PIP_INSTALL = $(BIN)/python -m pip install -qq --progress-bar off $(if $(wildcar
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help venv demo up test test-browser check lint format types contracts migrations locks lock clean wheelhouse
+.PHONY: help venv demo up test test-browser check lint format types contracts migrations locks lock clean mutate wheelhouse
 
 help: ## list the targets
 	@grep -hE '^[a-zA-Z_%-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([^:]+):.*## /\1|/' | awk -F'|' '{ printf "  make %-16s %s\n", $$1, $$2 }'
@@ -86,6 +86,9 @@ bench-%: $(INSTALLED) ## run one benchmark (tests/benchmarks/NAME.py): one JSON 
 
 campaign-%: $(INSTALLED) ## run one campaign (tests/campaigns/NAME.py): one JSON line a run
 	@$(BIN)/python -m tests.campaigns.$(subst -,_,$*)
+
+mutate: $(INSTALLED) ## change the lifecycle a little, many times, and see which tests notice (options: MUTATE='--count 150 --seed 7')
+	@$(BIN)/python -m tests.campaigns.mutate $(MUTATE)
 
 clean: ## remove the venv, caches and build output (the data in .assay stays)
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis client/dist

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import secrets
+import sys
 
 from hypothesis import seed
 
@@ -29,6 +30,7 @@ def steps(least: int) -> tuple[int, list[str]]:
         while run.tally.steps < least:
             batch += 1
             by_chance(seed(begun + batch)(run), examples=20, rules=30, derandomize=False)
+            print(f"{run.tally.steps:,} steps", file=sys.stderr, flush=True)
     except Exception as broken:
         wrong.append(f"{type(broken).__name__}: {broken}")
         wrong += getattr(broken, "__notes__", [])

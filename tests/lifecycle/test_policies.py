@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from lifecycle.actions.policies import draft_policy, publish_policy
+from lifecycle.gates import GATES
 from lifecycle.models import Policy
 from lifecycle.policies import FLOOR, current, ensure_seeded, snapshot
 from registry.errors import Forbidden, InvalidInput, NotVisible
@@ -146,3 +147,20 @@ def publish(
         by=cast.principal(by),
     )
     return publish_policy(policy=policy, by=cast.principal("cora"))
+
+
+@pytest.mark.parametrize(
+    ("gate", "missing", "given"),
+    [
+        ("metric_at_least", "metric", {"bound": 0.8}),
+        ("metric_at_least", "bound", {"metric": "accuracy"}),
+        ("no_regression", "metric", {}),
+        ("external_check", "name", {}),
+        ("soaked", "hours", {}),
+    ],
+)
+def test_what_a_gate_cannot_do_without_is_asked_for(gate: str, missing: str, given: dict[str, Any]) -> None:
+    with pytest.raises(InvalidInput, match=f"^{gate} needs {missing}: ") as refusal:
+        GATES[gate].checked(given, "gates[0].parameters")
+
+    assert refusal.value.field == f"gates[0].parameters.{missing}"

@@ -58,7 +58,9 @@ class Oracle(Gates):
         self.promotions: list[Promotion] = []
         self.waivers: list[Waiver] = []
         self.incidents: list[Incident] = []
+        # What is in force for a stage, and the draft that waits, with who made it.
         self.policies: dict[str, Policy] = {}
+        self.drafts: dict[str, tuple[Policy, str]] = {}
         # (model, target) -> the version that runs there and who says so; None once it was taken away
         self.running: dict[tuple[str, str], tuple[Version, str] | None] = {}
         # Of each model, the way that leads to what is in production: an undo goes along it.
@@ -104,12 +106,36 @@ class Oracle(Gates):
         incident.closed = True
         return [("incident.closed", incident.version or incident.model)]
 
-    def publish(self, target: str, policy: Policy, by: str) -> Happened:
+    # ---- policies
+
+    def draft(self, target: str, policy: Policy, by: str) -> Happened:
         allow(by, ADMINS)
-        if target not in ("staging", "production") or (target == "production" and not policy.approvals):
+        if target not in self.policies:
             raise Refused("invalid-input")
+        waiting = self.drafts.get(target)
+        if policy in (waiting and waiting[0], self.policies[target]):
+            return []
+        self.drafts[target] = (policy, by)
+        return [("policy.withdrawn", "policy")] * bool(waiting) + [("policy.drafted", "policy")]
+
+    def publish(self, target: str, by: str) -> Happened:
+        policy = self._drafted(target, by, may_be_own=target != "production")
         self.policies[target] = policy
         return [("policy.published", "policy")]
+
+    def withdraw_draft(self, target: str, by: str) -> Happened:
+        self._drafted(target, by)
+        return [("policy.withdrawn", "policy")]
+
+    def _drafted(self, target: str, by: str, may_be_own: bool = True) -> Policy:
+        allow(by, ADMINS | OPERATORS)
+        if target not in self.drafts:
+            raise Refused("policy-not-draft")
+        policy, drafter = self.drafts[target]
+        if not may_be_own and by in accounts_of({drafter}):
+            raise Refused("own-policy")
+        del self.drafts[target]
+        return policy
 
     # ---- promotions
 

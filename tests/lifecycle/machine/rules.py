@@ -58,8 +58,9 @@ class Machine(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.world, self.oracle = World.made(), Oracle()
-        self.world.publish("staging", POLICIES["staging"][0], "ada")
-        self.world.publish("production", POLICIES["production"][0], "ada")
+        for target, known in POLICIES.items():
+            self.world.draft(target, known[0], "ada")
+            self.world.publish(target, "cora")
         self.oracle.policies = {target: known[0] for target, known in POLICIES.items()}
         self.holds = Holds(self.world, self.oracle)
         self.incident_serial = 0
@@ -161,10 +162,18 @@ class Machine(RuleBasedStateMachine):
         )
 
     @rule(to=st.sampled_from(("staging", "production", "archived")), number=some, by=mostly("ada"))
-    def publish(self, to: str, number: int, by: str) -> None:
+    def draft(self, to: str, number: int, by: str) -> None:
         known = POLICIES.get(to, POLICIES["staging"])
         policy = known[number % len(known)]
-        self.step(lambda: self.oracle.publish(to, policy, by), lambda: self.world.publish(to, policy, by))
+        self.step(lambda: self.oracle.draft(to, policy, by), lambda: self.world.draft(to, policy, by))
+
+    @rule(to=st.sampled_from(tuple(POLICIES)), by=mostly("cora", "olga", "ada"))
+    def publish(self, to: str, by: str) -> None:
+        self.step(lambda: self.oracle.publish(to, by), lambda: self.world.publish(to, by))
+
+    @rule(to=st.sampled_from(tuple(POLICIES)), by=mostly("cora"))
+    def withdraw_draft(self, to: str, by: str) -> None:
+        self.step(lambda: self.oracle.withdraw_draft(to, by), lambda: self.world.withdraw_draft(to, by))
 
     @rule(number=some, at=st.sampled_from(("eu-1", "eu-2")), by=mostly("eve", "cora"))
     def deploy(self, number: int, at: str, by: str) -> None:

@@ -12,7 +12,7 @@ from django.utils import timezone
 from lifecycle.actions.deletion import delete_version
 from lifecycle.actions.deployments import remove_deployment, report_deployment
 from lifecycle.actions.incidents import close_incident, open_incident
-from lifecycle.actions.policies import publish_policy, report_check
+from lifecycle.actions.policies import draft_policy, publish_policy, report_check, withdraw_policy
 from lifecycle.actions.promotions import (
     decide_promotion,
     move_version,
@@ -22,6 +22,7 @@ from lifecycle.actions.promotions import (
 )
 from lifecycle.actions.quarantine import lift_quarantine, quarantine_versions
 from lifecycle.actions.waivers import ask_waiver, decide_waiver
+from lifecycle.models import Policy as PolicyRow
 from lifecycle.models import Promotion as PromotionRow
 from lifecycle.promotions import apply, settle
 from registry.actions.people import create_user
@@ -90,14 +91,25 @@ class World:
     def close_incident(self, incident: Incident, by: str) -> None:
         close_incident(incident=incident.row, reason="mended", by=self.cast.principal(by))
 
-    def publish(self, target: str, policy: Policy, by: str) -> None:
-        publish_policy(
+    def draft(self, target: str, policy: Policy, by: str) -> PolicyRow:
+        return draft_policy(
             namespace=self.cast.namespace,
             target=target,
             gates=[{"gate": gate, "parameters": ASKED[gate]} for gate in policy.gates],
             approvals={"count": policy.approvals},
             by=self.cast.principal(by),
-        )
+        )[0]
+
+    def publish(self, target: str, by: str) -> None:
+        publish_policy(policy=self._newest(target), by=self.cast.principal(by))
+
+    def withdraw_draft(self, target: str, by: str) -> None:
+        withdraw_policy(policy=self._newest(target), by=self.cast.principal(by))
+
+    def _newest(self, target: str) -> PolicyRow:
+        """The draft that waits, or the newest one that does not wait any more."""
+        rows = PolicyRow.objects.filter(namespace=self.cast.namespace, target=target).order_by("-revision")
+        return rows.filter(state="draft").first() or rows[0]
 
     def request(self, promotion: Promotion) -> None:
         promotion.row = request_promotion(

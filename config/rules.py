@@ -77,6 +77,10 @@ RULES: dict[tuple[str, str], Rule] = {
     ("webhook", "PATCH"): Holds(P.WEBHOOK_EDIT),
     ("webhook", "DELETE"): Holds(P.WEBHOOK_EDIT),
     ("webhook-deliveries", "GET"): Holds(P.WEBHOOK_EDIT),
+    ("webhook-rotate", "POST"): Holds(P.WEBHOOK_EDIT),
+    ("webhook-test", "POST"): Holds(P.WEBHOOK_EDIT),
+    ("webhook-replay", "POST"): Holds(P.WEBHOOK_EDIT),
+    ("delivery", "GET"): Holds(P.WEBHOOK_EDIT),
     ("delivery-redeliver", "POST"): Holds(P.WEBHOOK_EDIT),
     # ---- lineage: versions, runs, graph
     ("versions", "GET"): Holds(P.NAMESPACE_READ),
@@ -206,6 +210,10 @@ ADMIN_RULES: dict[str, AdminRule] = {
         "its secret is shown once, when it is made; its log outlives it",
         {
             "new_webhook": Holds(P.WEBHOOK_EDIT),
+            "edit": Holds(P.WEBHOOK_EDIT),
+            "rotate": Holds(P.WEBHOOK_EDIT),
+            "send_test": Holds(P.WEBHOOK_EDIT),
+            "replay": Holds(P.WEBHOOK_EDIT),
             "switch_off": Holds(P.WEBHOOK_EDIT),
             "switch_on": Holds(P.WEBHOOK_EDIT),
             "take_away": Holds(P.WEBHOOK_EDIT),

@@ -4,6 +4,7 @@ from django.urls import URLPattern, path
 
 from registry.api import (
     aliases,
+    deliveries,
     evaluations,
     events,
     garbage,
@@ -47,6 +48,10 @@ urlpatterns: list[URLPattern] = [
     path("redactions/<uuid:id>/decide", redactions.DecideRedaction.as_view(), name="redaction-decide"),
     path(f"{NAMESPACE}/webhooks", webhooks.Webhooks.as_view(), name="webhooks"),
     path("webhooks/<uuid:id>", webhooks.OneWebhook.as_view(), name="webhook"),
-    path("webhooks/<uuid:id>/deliveries", webhooks.Deliveries.as_view(), name="webhook-deliveries"),
-    path("deliveries/<uuid:id>/redeliver", webhooks.Redeliver.as_view(), name="delivery-redeliver"),
+    path("webhooks/<uuid:id>/rotate", webhooks.RotateSecret.as_view(), name="webhook-rotate"),
+    path("webhooks/<uuid:id>/test", deliveries.TryWebhook.as_view(), name="webhook-test"),
+    path("webhooks/<uuid:id>/replay", deliveries.Replay.as_view(), name="webhook-replay"),
+    path("webhooks/<uuid:id>/deliveries", deliveries.Deliveries.as_view(), name="webhook-deliveries"),
+    path("deliveries/<uuid:id>", deliveries.OneDelivery.as_view(), name="delivery"),
+    path("deliveries/<uuid:id>/redeliver", deliveries.Redeliver.as_view(), name="delivery-redeliver"),
 ]

@@ -12,13 +12,12 @@ from registry.tasks.artifacts import (
     sweep_versions,
     verify_version,
 )
-from registry.tasks.outbox import deliver, drain_outbox, sweep_deliveries
+from registry.tasks.outbox import drain_outbox, sweep_deliveries, tell_webhook
 from registry.tasks.redactions import remove_redacted_files
 from registry.tasks.signatures import sweep_signatures, verify_signatures
 
 __all__ = [
     "collect_garbage",
-    "deliver",
     "drain_outbox",
     "publish_version",
     "reap_upload",
@@ -31,6 +30,7 @@ __all__ = [
     "sweep_scans",
     "sweep_signatures",
     "sweep_versions",
+    "tell_webhook",
     "verify_signatures",
     "verify_version",
 ]

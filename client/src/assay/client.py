@@ -36,9 +36,10 @@ from assay.transfer.cache import Cache
 from assay.transfer.progress import Progress, Silence
 from assay.waiting import wait_while
 from assay.waivers import Waivers
+from assay.webhooks import Webhooks
 
 
-class Client(Evidence, Incidents, Redactions, Waivers, Deployments, Policies):
+class Client(Evidence, Incidents, Redactions, Waivers, Deployments, Policies, Webhooks):
     """Speaks to the server at `url` as the holder of `token`.
 
     What is not given comes from ASSAY_URL and ASSAY_TOKEN, then from the file that `assay login` wrote.

@@ -25,6 +25,7 @@ from assay.cli import (
     reproducing,
     run,
     waivers,
+    webhook,
 )
 
 app = typer.Typer(
@@ -79,6 +80,7 @@ app.add_typer(keys.app, rich_help_panel="Evidence")
 app.add_typer(incident.app, rich_help_panel="Lifecycle")
 app.add_typer(waivers.app, rich_help_panel="Lifecycle")
 app.add_typer(policies.app, rich_help_panel="Lifecycle")
+app.add_typer(webhook.app, rich_help_panel="Lifecycle")
 app.add_typer(importing.app, rich_help_panel="Lineage")
 app.add_typer(redact.app, rich_help_panel="Lineage")
 

@@ -16,6 +16,7 @@ RULES: dict[tuple[str, str], Rule] = {
     ("schema", "GET"): SignedInOnly("the shape of the interface, the same for all"),
     ("docs", "GET"): SignedInOnly("the shape of the interface, the same for all"),
     ("whoami", "GET"): SignedInOnly("tells callers of themselves"),
+    ("whoami", "PATCH"): SignedInOnly("one's own address for mail"),
     ("tokens", "GET"): SignedInOnly("one's own tokens"),
     ("tokens", "POST"): SignedInOnly("a token for oneself, with no more rights"),
     ("token", "DELETE"): SignedInOnly("one's own token"),

@@ -5,10 +5,18 @@ from __future__ import annotations
 from typing import Any
 
 from django.core.exceptions import ValidationError
+from django.db.models import QuerySet
 
 from registry.errors import Forbidden, NotVisible
-from registry.models import Namespace, Principal, RegisteredModel, RegisteredModelGroupPermission
-from registry.models.visibility import ScopedQuerySet, namespaces_where
+from registry.models import (
+    Namespace,
+    NamespaceGroupPermission,
+    Principal,
+    RegisteredModel,
+    RegisteredModelGroupPermission,
+    User,
+)
+from registry.models.visibility import ScopedQuerySet, namespaces_where, permission_id
 from registry.roles import ROLES, Permission
 
 
@@ -47,6 +55,26 @@ def is_designated_reviewer(principal: Principal, model: RegisteredModel) -> bool
     return RegisteredModelGroupPermission.objects.filter(
         group__user=principal.user, content_object=model, permission__codename="model.review"
     ).exists()
+
+
+def holders(permission: Permission, namespace: Namespace) -> list[User]:
+    """The active people who hold the permission in the namespace by a role."""
+    groups = NamespaceGroupPermission.objects.filter(
+        content_object=namespace, permission_id=permission_id(permission)
+    )
+    return list(_people().filter(groups__in=groups.values("group")).distinct())
+
+
+def designated_reviewers(model: RegisteredModel) -> list[User]:
+    """The active people who were made reviewers of this one model."""
+    groups = RegisteredModelGroupPermission.objects.filter(
+        content_object=model, permission__codename="model.review"
+    )
+    return list(_people().filter(groups__in=groups.values("group")).distinct())
+
+
+def _people() -> QuerySet[User]:
+    return User.objects.filter(is_active=True, is_service=False)
 
 
 def visible(rows: ScopedQuerySet[Any], principal: Principal, what: str, **lookup: Any) -> Any:

@@ -12,6 +12,7 @@ from registry.tasks.artifacts import (
     sweep_versions,
     verify_version,
 )
+from registry.tasks.mail import send_mail, sweep_mail
 from registry.tasks.outbox import drain_outbox, sweep_deliveries, tell_webhook
 from registry.tasks.redactions import remove_redacted_files
 from registry.tasks.signatures import sweep_signatures, verify_signatures
@@ -26,7 +27,9 @@ __all__ = [
     "rescan_versions",
     "scan_version",
     "scrub_blobs",
+    "send_mail",
     "sweep_deliveries",
+    "sweep_mail",
     "sweep_scans",
     "sweep_signatures",
     "sweep_versions",

@@ -96,6 +96,11 @@ class Client(Evidence, Incidents, Redactions, Waivers, Deployments, Policies, We
         answer: Identity = self.get(f"{API}/whoami")
         return answer
 
+    def set_address(self, email: str) -> Identity:
+        """Where mail about what waits for you is sent; empty: nowhere."""
+        answer: Identity = self.patch(f"{API}/whoami", {"email": email})
+        return answer
+
     # Publishing and fetching
 
     def push(  # noqa: PLR0913 - one keyword for each fact of a version

@@ -351,6 +351,7 @@ KEPT = {
     "registry.evaluation": {"dataset_digest"},
     "registry.event": {"type", "subject_kind", "subject_id", "actor_label", "token_prefix"},
     "registry.idempotencykey": {"key", "request_hash"},
+    "registry.mail": {"state"},
     "registry.manifest": {"state", "digest", "oms_digest"},
     "registry.modelversion": {"status", "format", "safety", "scanned_with", "stage"},
     "registry.redaction": {"state", "fields", "salt", "outcome"},

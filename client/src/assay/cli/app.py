@@ -37,7 +37,7 @@ app = typer.Typer(
 )
 
 PANELS = {
-    "Account": (account.login, account.whoami),
+    "Account": (account.login, account.whoami, account.mail),
     "Models": (
         files.push,
         files.pull,

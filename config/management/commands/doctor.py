@@ -27,7 +27,7 @@ class Command(BaseCommand):
         findings = []
         try:
             for finding in examine(
-                itertools.chain(database.checks(), broker.checks(), probe.checks(), webhooks.checks())
+                itertools.chain(database.checks(), webhooks.checks(), broker.checks(), probe.checks())
             ):
                 findings.append(finding)
                 if not options["json"]:

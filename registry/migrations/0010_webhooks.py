@@ -81,6 +81,14 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name="delivery",
+            index=models.Index(
+                condition=models.Q(("claimed_at__isnull", False), ("state", "pending")),
+                fields=["webhook", "claimed_at"],
+                name="delivery_on_its_way",
+            ),
+        ),
+        migrations.AddIndex(
+            model_name="delivery",
             index=models.Index(fields=["webhook", "-created_at", "-id"], name="delivery_of_endpoint"),
         ),
         migrations.AddIndex(

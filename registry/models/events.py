@@ -150,6 +150,11 @@ class Delivery(Leased):
             models.Index(
                 fields=["webhook", "event"], condition=models.Q(state="pending"), name="delivery_in_order"
             ),
+            models.Index(
+                fields=["webhook", "claimed_at"],
+                condition=models.Q(state="pending", claimed_at__isnull=False),
+                name="delivery_on_its_way",
+            ),
             models.Index(fields=["webhook", "-created_at", "-id"], name="delivery_of_endpoint"),
             models.Index(fields=["-created_at", "-id"], name="delivery_newest_first"),
         ]

@@ -53,6 +53,7 @@ class Storm:
     def __init__(self, cast: Cast, receivers: dict[str, Receiver]) -> None:
         self.cast, self.receivers = cast, receivers
         self.hooks: dict[str, Webhook] = {}
+        self.forged: dict[str, list[str]] = {}
         for name, receiver in receivers.items():
             self.hooks[name], _ = create_webhook(
                 namespace=cast.namespace,
@@ -62,7 +63,20 @@ class Storm:
                 parallel=ENDPOINTS[name],
                 by=cast.principal("ada"),
             )
+            self.forged[name] = []
+            receiver.check = self._verifier(name)
         self.events: list[int] = []
+
+    def _verifier(self, name: str) -> Callable[[bytes, dict[str, str]], None]:
+        verifier = Verifier(self.hooks[name].secret)
+
+        def check(body: bytes, headers: dict[str, str]) -> None:
+            try:
+                verifier.verify(body, headers)
+            except WebhookVerificationError as error:
+                self.forged[name].append(f"{headers['webhook-id']} is not signed: {error}")
+
+        return check
 
     def blow(self, number: int) -> None:
         """So many events, one after the other."""
@@ -85,18 +99,15 @@ class Storm:
         """A sentence for each promise that was broken."""
         found: list[str] = []
         for name, hook in self.hooks.items():
-            found += [f"{name}: {each}" for each in _wrong(hook, self.receivers[name], self.events)]
+            broken = [*self.forged[name], *_wrong(hook, self.receivers[name], self.events)]
+            found += [f"{name}: {each}" for each in broken]
         return found
 
 
 def _wrong(hook: Webhook, receiver: Receiver, events: list[int]) -> Iterator[str]:
-    verifier, effects, newest = Verifier(hook.secret), dict[int, bytes](), 0
+    effects, newest = dict[int, bytes](), 0
     for _, headers, body in list(receiver.heard):
         event = int(headers["webhook-id"].removeprefix("evt_"))
-        try:
-            verifier.verify(body, headers)
-        except WebhookVerificationError as error:
-            yield f"{event} is not signed: {error}"
         if hook.parallel == 1 and event < newest:
             yield f"{event} came after {newest}"
         if effects.setdefault(event, body) != body:

@@ -9,7 +9,7 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from lifecycle.gates import BROKEN, GATES
-from lifecycle.models import Policy
+from lifecycle.models import Policy, Promotion
 from registry.errors import InvalidInput
 from registry.models import ModelVersion, Namespace, RegisteredModel, Stage
 
@@ -70,6 +70,17 @@ def current(model: RegisteredModel, target: str) -> Policy:
         namespace=model.namespace, target=target, state=Policy.State.PUBLISHED
     ).order_by("-revision")
     return published.filter(model=model).first() or published.filter(model=None)[0]
+
+
+def superseded(promotion: Promotion) -> str:
+    """Why the policy that its approvals are asked under is not the one that applies now; "" while it is, and for a
+    rollback, which has none."""
+    if promotion.policy_id is None:
+        return ""
+    now = current(promotion.version.model, promotion.target)
+    if now.pk == promotion.policy_id:
+        return ""
+    return f"the policy changed: {now} was published after it was asked for"
 
 
 def snapshot(policy: Policy) -> dict[str, Any]:

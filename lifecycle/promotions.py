@@ -12,6 +12,7 @@ from lifecycle.evidence import binding_of
 from lifecycle.gates.evaluate import context_of, findings, keep
 from lifecycle.gates.kinds import Finding, Verdict
 from lifecycle.models import OPEN, Promotion, StagedVersion, State
+from lifecycle.policies import superseded
 from lifecycle.quarantine import check_not_quarantined, told
 from lifecycle.stages import Move, move_for
 from registry.errors import DomainError
@@ -258,7 +259,7 @@ def settle(*, promotion_id: Any, now: datetime | None = None) -> Promotion:
         if promotion.state == State.AWAITING_APPROVAL:
             void_when_changed(promotion, now)
             return promotion
-        if _void_when_quarantined(promotion, now):
+        if _void_when_quarantined(promotion, now) or _void_when_superseded(promotion, now):
             return promotion
         context = context_of(promotion, now)
         found = findings(context)
@@ -347,9 +348,9 @@ def _apply(promotion: Promotion, *, by: Principal, now: datetime) -> None:
 
 
 def void_when_changed(promotion: Promotion, now: datetime) -> bool:
-    """Recompute, under the lock, what was approved; close the promotion when it is something else now, or when
-    the version was put under quarantine."""
-    if _void_when_quarantined(promotion, now):
+    """Recompute, under the lock, what was approved; close the promotion when it is something else now, when another
+    policy applies, or when the version was put under quarantine."""
+    if _void_when_quarantined(promotion, now) or _void_when_superseded(promotion, now):
         return True
     context = context_of(promotion, now)
     found = findings(context)
@@ -369,6 +370,14 @@ def void_when_changed(promotion: Promotion, now: datetime) -> bool:
 
 def _void_when_quarantined(promotion: Promotion, now: datetime) -> bool:
     why = told(promotion.version)
+    if why:
+        end(promotion, State.VOID, why, by=SYSTEM, now=now)
+    return bool(why)
+
+
+def _void_when_superseded(promotion: Promotion, now: datetime) -> bool:
+    """What nobody approves is judged by the policy it was asked under; who approves does so by the one in force."""
+    why = superseded(promotion) if promotion.policy_snapshot["approvals"]["count"] else ""
     if why:
         end(promotion, State.VOID, why, by=SYSTEM, now=now)
     return bool(why)

@@ -27,7 +27,8 @@ def publish_policy(
     model: RegisteredModel | None = None,
     by: Principal,
 ) -> Policy:
-    """A new revision, published at once and immutable. Open promotions keep the one they were asked under.
+    """A new revision, published at once and immutable. Open promotions that ask for approvals become void; what
+    nobody approves keeps the one it was asked under.
 
     Raises Forbidden, and InvalidInput that points at the gate and parameter.
     """

@@ -86,7 +86,7 @@ class PolicyAdmin(ScopedAdmin):
             sentence=f"For {where}. It begins as a copy of revision {row.revision}.",
             consequences=(
                 "It is published at once, and a published revision never changes.",
-                "Open promotions keep the revision under which they were asked.",
+                "Open promotions that ask for approvals become void, and are asked for again.",
             ),
             button="Publish",
             back=reverse("admin:lifecycle_policy_changelist"),

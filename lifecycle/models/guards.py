@@ -13,13 +13,20 @@ from registry.models.triggers import Always, active_person, refuse, right
 # A condition on the id of a version: whether it stands under quarantine.
 UNDER_QUARANTINE = """EXISTS (SELECT 1 FROM lifecycle_quarantine q WHERE q.version_id = {version} AND NOT EXISTS (
     SELECT 1 FROM lifecycle_quarantinelift l WHERE l.quarantine_id = q.id))"""
+# Of the promotion NEW: the id of the newest published policy for its model and target, the model's own first.
+POLICY_IN_FORCE = """SELECT p.id FROM lifecycle_policy p, registry_modelversion v
+    JOIN registry_registeredmodel m ON m.id = v.model_id
+    WHERE v.id = NEW.version_id AND p.state = 'published' AND p.target = NEW.target
+        AND p.namespace_id = m.namespace_id AND (p.model_id = m.id OR p.model_id IS NULL)
+    ORDER BY p.model_id IS NULL, p.revision DESC LIMIT 1"""
 
 
 class Satisfied(Always):
     """A promotion becomes `applied` only when its own snapshot is satisfied and the floor below it is.
 
     The floor, whatever the policy says: integrity verified; for production also lineage complete and one
-    approval by somebody who neither asked nor made the version. A gate is passed, or waived by two people within
+    approval by somebody who neither asked nor made the version. What is approved is approved by the policy in
+    force, not by an older revision. A gate is passed, or waived by two people within
     their term; integrity and a malicious file are never waived. A rollback needs a reason and a version that
     was in production and has not been taken out in an incident since.
     """
@@ -32,6 +39,9 @@ class Satisfied(Always):
     def get_func(self, model: models.Model) -> str:
         return f"""
             IF NEW.state <> 'applied' OR OLD.state = 'applied' THEN RETURN NEW; END IF;
+            IF NEW.expires_at <= clock_timestamp() THEN
+                {refuse("promotion_unsatisfied", "it has expired")}
+            END IF;
             SELECT string_agg(g.key, ', ') INTO unmet FROM (
                 SELECT coalesce(listed->>'key', listed->>'gate') AS key, listed->>'gate' AS gate
                     FROM jsonb_array_elements(NEW.policy_snapshot->'gates') AS listed
@@ -72,6 +82,9 @@ class Satisfied(Always):
                 IF given < asked OR EXISTS (SELECT 1 FROM lifecycle_approval a
                     WHERE a.promotion_id = NEW.id AND a.verdict = 'reject') THEN
                     {refuse("promotion_unsatisfied", "% of % approvals are given", "given", "asked")}
+                END IF;
+                IF asked > 0 AND NEW.policy_id IS DISTINCT FROM ({POLICY_IN_FORCE}) THEN
+                    {refuse("promotion_unsatisfied", "another policy was published after it was asked for")}
                 END IF;
             END IF;
             NEW.applied_xid := pg_current_xact_id()::text::bigint;

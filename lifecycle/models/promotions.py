@@ -142,6 +142,7 @@ class Promotion(Leased):
                     "policy_snapshot",
                     "requested_by_id",
                     "requested_at",
+                    "expires_at",
                 ]
             ),
             Fixed(

@@ -26,6 +26,8 @@ RULES: dict[tuple[str, str], Rule] = {
     ("members", "GET"): Holds(P.NAMESPACE_READ),
     ("members", "POST"): Holds(P.ROLE_GRANT),
     ("member", "DELETE"): Holds(P.ROLE_GRANT),
+    ("groups", "GET"): Holds(P.NAMESPACE_READ),
+    ("groups", "POST"): Holds(P.ROLE_GRANT),
     ("models", "GET"): Holds(P.NAMESPACE_READ),
     ("models", "POST"): Holds(P.MODEL_CREATE),
     ("model", "GET"): Holds(P.NAMESPACE_READ),
@@ -172,9 +174,10 @@ RULES: dict[tuple[str, str], Rule] = {
 _IN_PERSON = Superuser("accounts are kept by the platform's administrators")
 ADMIN_RULES: dict[str, AdminRule] = {
     "registry.Namespace": AdminRule(
-        "a namespace is made once and never renamed or deleted; roles are granted and taken by its admins",
+        "a namespace is made once and never renamed or deleted; roles and groups are given and taken by its admins",
         {
             "new_namespace": Superuser("namespaces are the platform's"),
+            "new_group": Holds(P.ROLE_GRANT),
             "grant": Holds(P.ROLE_GRANT),
             "revoke": Holds(P.ROLE_GRANT),
             "edit": Holds(P.NAMESPACE_EDIT),

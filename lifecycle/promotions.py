@@ -8,6 +8,7 @@ from typing import Any
 from django.db import transaction
 from django.utils import timezone
 
+from lifecycle.approvals import tally
 from lifecycle.evidence import binding_of
 from lifecycle.gates.evaluate import context_of, findings, keep
 from lifecycle.gates.kinds import Finding, Verdict
@@ -27,9 +28,7 @@ from registry.models import (
     Stage,
     StageChange,
 )
-from registry.permissions import can, is_designated_reviewer
 from registry.references import check_not_deleted
-from registry.roles import Permission
 
 PRODUCTION_ALIAS = "production"
 
@@ -293,24 +292,11 @@ def apply(*, promotion_id: Any, by: Principal, now: datetime | None = None) -> P
         promotion = locked(promotion_id)
         check_open(promotion, now)
         if not void_when_changed(promotion, now):
-            given = standing_approvals(promotion)
-            asked = promotion.policy_snapshot["approvals"]["count"]
-            if given < asked:
-                raise ApprovalsMissing(f"{given} of {asked} approvals are given.")
+            found = tally(promotion)
+            if not found.complete:
+                raise ApprovalsMissing(f"Approvals are missing: {found.sentence}.")
             _apply(promotion, by=by, now=now)
         return promotion
-
-
-def standing_approvals(promotion: Promotion) -> int:
-    """How many of the approvals given to what is shown now come from people who still may give them."""
-    model = promotion.version.model
-    given = promotion.approvals.filter(verdict="approve", binding=promotion.binding).select_related("by")
-    people = [Principal(user=approval.by) for approval in given]
-    return sum(
-        can(who, Permission.PROMOTION_DECIDE, model.namespace_id) or is_designated_reviewer(who, model)
-        for who in people
-        if who.account.is_active
-    )
 
 
 def check_open(promotion: Promotion, now: datetime) -> None:

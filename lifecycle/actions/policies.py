@@ -35,7 +35,7 @@ def publish_policy(
     check_can(by, Permission.POLICY_EDIT, namespace)
     if target not in (Stage.STAGING, Stage.PRODUCTION):
         raise InvalidInput("A policy is for staging or for production.", field="target")
-    checked, asked = checked_gates(gates), checked_approvals(approvals, target)
+    checked, asked = checked_gates(gates), checked_approvals(approvals, target, namespace)
     ensure_seeded(namespace)
     # One publisher at a time: the namespace's row orders the revisions.
     Namespace.objects.select_for_update(no_key=True).get(pk=namespace.pk)

@@ -9,6 +9,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from lifecycle import policies, promotions
+from lifecycle.approvals import groups_of, may_decide, tally
 from lifecycle.evidence import EVALUATE_GATES
 from lifecycle.gates.kinds import accounts_of
 from lifecycle.models import OPEN, Approval, Promotion, State
@@ -18,7 +19,7 @@ from lineage.provenance import trainers_of
 from registry.errors import DomainError, Forbidden, InvalidInput, NotVisible
 from registry.journal.enqueue import enqueue
 from registry.models import ModelVersion, Principal, RegisteredModel, Stage, StageChange
-from registry.permissions import can, check_can, is_designated_reviewer
+from registry.permissions import can, check_can
 from registry.references import check_not_deleted
 from registry.roles import Permission
 
@@ -144,7 +145,7 @@ def decide_promotion(*, promotion: Promotion, verdict: str, reason: str = "", by
         promotions.end(row, State.REJECTED, f"{by.label}: {reason}", by=by, now=now, reason=reason)
         return row
     promotions.note(row, "promotion.approved", by=by, now=now, reason=reason)
-    if promotions.standing_approvals(row) >= row.policy_snapshot["approvals"]["count"]:
+    if tally(row).complete:
         return promotions.apply(promotion_id=row.pk, by=by, now=now)
     return row
 
@@ -186,8 +187,15 @@ def check_can_decide(by: Principal, promotion: Promotion) -> None:
     model = promotion.version.model
     if not can(by, Permission.NAMESPACE_READ, model.namespace_id):
         raise NotVisible("There is no promotion that you can see.")
-    if not is_designated_reviewer(by, model):
+    if not may_decide(by, promotion):
+        groups = groups_of(promotion.policy_snapshot["approvals"])
+        if groups:
+            raise Forbidden(
+                f"{by.label} may not decide on this: its policy asks for people of {', '.join(groups)}, and who holds "
+                f"{Permission.PROMOTION_DECIDE.value} may too."
+            )
         check_can(by, Permission.PROMOTION_DECIDE, model.namespace)
+        raise Forbidden("Designated reviewers do not count for this policy.")
     if by.account.is_service:
         raise Forbidden("A promotion is decided by a person, not by a service account.")
     if by.account.pk in accounts_of({promotion.requested_by_id}):

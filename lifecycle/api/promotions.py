@@ -11,13 +11,13 @@ from rest_framework.response import Response
 
 from lifecycle.actions import promotions as actions
 from lifecycle.api.shows import promotion_json, promotion_rows
+from lifecycle.approvals import may_decide
 from lifecycle.models import Promotion, State
 from registry.api.shows import VERSION_ROWS, version_json
 from registry.errors import InvalidInput
 from registry.http.endpoint import Endpoint
 from registry.http.fields import Body
 from registry.http.paging import page
-from registry.permissions import is_designated_reviewer
 
 
 class Asking(Body):
@@ -80,12 +80,12 @@ class OnePromotion(Endpoint):
 
 
 class Deciding(OnePromotion):
-    """What reviewers designated on the model may do too."""
+    """What reviewers designated on the model, and people of the groups that its policy names, may do too."""
 
     http_method_names = ["post"]
 
     def is_designated(self) -> bool:
-        return is_designated_reviewer(self.principal, self.row.version.model)
+        return may_decide(self.principal, self.row)
 
 
 class Approve(Deciding):

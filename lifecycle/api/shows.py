@@ -8,9 +8,10 @@ from django.conf import settings
 from django.db.models import Prefetch, QuerySet
 from django.utils import timezone
 
+from lifecycle.approvals import Tally, approver_of, groups_of, tally, told_apart
 from lifecycle.gates import GATES
 from lifecycle.gates.evaluate import latest_results
-from lifecycle.models import CheckReport, GateResult, Policy, Promotion, Waiver
+from lifecycle.models import Approval, CheckReport, GateResult, Policy, Promotion, State, Waiver
 from registry.errors import InvalidInput
 
 WAIVER_STATES = ("asked", "granted", "refused", "expired")
@@ -23,7 +24,9 @@ def promotion_rows() -> QuerySet[Promotion]:
     )
     return Promotion.objects.select_related(
         "version__model__namespace", "replaces__model__namespace", "requested_by"
-    ).prefetch_related(Prefetch("gate_results", results), "approvals__by")
+    ).prefetch_related(
+        Prefetch("gate_results", results), Prefetch("approvals", told_apart(Approval.objects.all()))
+    )
 
 
 def promotion_json(promotion: Promotion) -> dict[str, Any]:
@@ -31,6 +34,8 @@ def promotion_json(promotion: Promotion) -> dict[str, Any]:
     snapshot = promotion.policy_snapshot
     newest = latest_results(promotion)
     gates = [_gate(listed, newest.get(listed["key"])) for listed in snapshot["gates"]]
+    groups = groups_of(snapshot["approvals"])
+    given = sorted(promotion.approvals.all(), key=lambda approval: approval.pk)
     return {
         "id": str(promotion.pk),
         "version": promotion.version.reference,
@@ -46,15 +51,36 @@ def promotion_json(promotion: Promotion) -> dict[str, Any]:
         "policy": {key: snapshot[key] for key in ("name", "revision", "target")},
         "gates": gates,
         "approvals": [
-            {"by": a.by.get_username(), "verdict": a.verdict, "reason": a.reason, "at": a.at}
-            for a in sorted(promotion.approvals.all(), key=lambda a: a.pk)
+            {
+                "by": a.by.get_username(),
+                # Those of the groups asked for that they are in now.
+                "groups": [name for name in groups if name in approver_of(a).groups],
+                "verdict": a.verdict,
+                "reason": a.reason,
+                "at": a.at,
+            }
+            for a in given
         ],
         "approvals_required": snapshot["approvals"]["count"],
+        "approvals_groups": [{"group": name, "count": count} for name, count in groups.items()],
+        "approvals_wanted": _wanted(tally(promotion, given))
+        if promotion.state == State.AWAITING_APPROVAL
+        else None,
         "replaces": promotion.replaces.reference if promotion.replaces else None,
         "binding": promotion.binding,
         "reasons": [gate["sentence"] for gate in gates if gate["verdict"] in ("fail", "error")],
         "outcome": promotion.outcome,
         "url": f"{settings.PUBLIC_URL}/promotions/{promotion.pk}",
+    }
+
+
+def _wanted(found: Tally) -> dict[str, Any]:
+    """What is missing of a promotion that waits: as "1 of 2; still wanted: risk (1)"."""
+    return {
+        "given": found.given,
+        "asked": found.asked,
+        "groups": [{"group": name, "count": count} for name, count in found.wanted],
+        "sentence": found.sentence,
     }
 
 

@@ -7,25 +7,28 @@ from typing import Any
 import pgtrigger
 from django.db import models
 
+from lifecycle.models.approval_guards import POLICY_IN_FORCE, groups_wanted, may_decide
 from lifecycle.models.waiver_guards import NEVER_WAIVED, covered
 from registry.models.triggers import Always, active_person, refuse, right
 
 # A condition on the id of a version: whether it stands under quarantine.
 UNDER_QUARANTINE = """EXISTS (SELECT 1 FROM lifecycle_quarantine q WHERE q.version_id = {version} AND NOT EXISTS (
     SELECT 1 FROM lifecycle_quarantinelift l WHERE l.quarantine_id = q.id))"""
-# Of the promotion NEW: the id of the newest published policy for its model and target, the model's own first.
-POLICY_IN_FORCE = """SELECT p.id FROM lifecycle_policy p, registry_modelversion v
-    JOIN registry_registeredmodel m ON m.id = v.model_id
-    WHERE v.id = NEW.version_id AND p.state = 'published' AND p.target = NEW.target
-        AND p.namespace_id = m.namespace_id AND (p.model_id = m.id OR p.model_id IS NULL)
-    ORDER BY p.model_id IS NULL, p.revision DESC LIMIT 1"""
+# The approvals of the promotion NEW that count, of people who may still give them.
+_STANDING = f"""SELECT a.by_id FROM lifecycle_approval a WHERE a.promotion_id = NEW.id AND a.verdict = 'approve'
+    AND a.binding = NEW.binding AND a.by_id NOT IN (NEW.requested_by_id, home.maker)
+    AND {may_decide("a.by_id", snapshot="NEW.policy_snapshot", model="home.model_id", namespace="home.namespace_id")}"""
+_GROUPS_WANTED = groups_wanted(
+    _STANDING, snapshot="NEW.policy_snapshot", model="home.model_id", namespace="home.namespace_id"
+)
 
 
 class Satisfied(Always):
     """A promotion becomes `applied` only when its own snapshot is satisfied and the floor below it is.
 
     The floor, whatever the policy says: integrity verified; for production also lineage complete and one
-    approval by somebody who neither asked nor made the version. What is approved is approved by the policy in
+    approval by somebody who neither asked nor made the version. Approvals count while who gave them may still do so;
+    where groups are named, one person stands for one of them. What is approved is approved by the policy in
     force, not by an older revision. A gate is passed, or waived by two people within
     their term; integrity and a malicious file are never waived. A rollback needs a reason and a version that
     was in production and has not been taken out in an incident since.
@@ -34,7 +37,7 @@ class Satisfied(Always):
     name = "satisfied"
     when = pgtrigger.Before
     operation = pgtrigger.Update
-    declare = [("unmet", "text"), ("given", "integer"), ("asked", "integer"), ("maker", "uuid")]
+    declare = [("unmet", "text"), ("given", "integer"), ("asked", "integer"), ("home", "record")]
 
     def get_func(self, model: models.Model) -> str:
         return f"""
@@ -72,16 +75,17 @@ class Satisfied(Always):
                             WHERE d.version_id = NEW.version_id AND d.to_stage = 'deprecated'), 0)
                 ) THEN {refuse("promotion_unsatisfied", "not a rollback target")} END IF;
             ELSE
-                SELECT created_by_id INTO maker FROM registry_modelversion WHERE id = NEW.version_id;
+                SELECT v.created_by_id AS maker, v.model_id, m.namespace_id INTO home FROM registry_modelversion v
+                    JOIN registry_registeredmodel m ON m.id = v.model_id WHERE v.id = NEW.version_id;
                 asked := greatest(coalesce((NEW.policy_snapshot->'approvals'->>'count')::integer, 0),
                     CASE WHEN NEW.target = 'production' THEN 1 ELSE 0 END);
-                SELECT count(*) FILTER (WHERE a.verdict = 'approve' AND a.binding = NEW.binding
-                    AND a.by_id <> NEW.requested_by_id AND a.by_id <> maker) INTO given
-                    FROM lifecycle_approval a JOIN registry_user u ON u.id = a.by_id AND u.is_active
-                    WHERE a.promotion_id = NEW.id;
+                SELECT count(*) INTO given FROM ({_STANDING}) standing;
                 IF given < asked OR EXISTS (SELECT 1 FROM lifecycle_approval a
                     WHERE a.promotion_id = NEW.id AND a.verdict = 'reject') THEN
                     {refuse("promotion_unsatisfied", "% of % approvals are given", "given", "asked")}
+                END IF;
+                IF {_GROUPS_WANTED} THEN
+                    {refuse("promotion_unsatisfied", "a group whose approval is asked has not given it")}
                 END IF;
                 IF asked > 0 AND NEW.policy_id IS DISTINCT FROM ({POLICY_IN_FORCE}) THEN
                     {refuse("promotion_unsatisfied", "another policy was published after it was asked for")}
@@ -112,6 +116,10 @@ class PolicyFrozen(Always):
             IF held.id IS NULL OR NOT (carried @> held.gates)
                 OR coalesce((NEW.policy_snapshot->'approvals'->>'count')::integer, 0)
                     < coalesce((held.approvals->>'count')::integer, 0)
+                OR NOT coalesce(NEW.policy_snapshot->'approvals'->'groups', '[]')
+                    @> coalesce(held.approvals->'groups', '[]')
+                OR NEW.policy_snapshot->'approvals'->'designated_reviewers'
+                    IS DISTINCT FROM held.approvals->'designated_reviewers'
             THEN {refuse("policy_not_frozen", "the promotion does not carry what its policy asks for")} END IF;
             RETURN NEW;
         """
@@ -176,10 +184,15 @@ class ApprovalByAnother(Always):
     declare = [("asked", "record")]
 
     def get_func(self, model: models.Model) -> str:
-        decides = right("promotion.decide", "asked.namespace_id")
-        reviews = right("model.review", "asked.model_id", kind="registeredmodel")
+        who = may_decide(
+            "NEW.by_id",
+            snapshot="asked.policy_snapshot",
+            model="asked.model_id",
+            namespace="asked.namespace_id",
+        )
         return f"""
-            SELECT p.state, p.requested_by_id, p.binding, v.created_by_id AS maker, v.model_id, m.namespace_id,
+            SELECT p.state, p.requested_by_id, p.binding, p.policy_snapshot, v.created_by_id AS maker,
+                    v.model_id, m.namespace_id,
                     (SELECT r.created_by_id FROM lineage_run r WHERE r.id = v.run_id) AS trainer INTO asked
                 FROM lifecycle_promotion p JOIN registry_modelversion v ON v.id = p.version_id
                 JOIN registry_registeredmodel m ON m.id = v.model_id WHERE p.id = NEW.promotion_id;
@@ -196,7 +209,7 @@ class ApprovalByAnother(Always):
                 SELECT 1 FROM registry_user u WHERE u.id = NEW.by_id
                     AND (u.id IN (SELECT id FROM answerable) OR u.owner_id IN (SELECT id FROM answerable))
             ) THEN {refuse("own_request", "who asked or made the version does not decide")} END IF;
-            IF NOT {active_person("NEW.by_id", decides, reviews)} THEN
+            IF NOT {who} THEN
                 {refuse("not_a_decider", "who decides is an active person with the right to")}
             END IF;
             RETURN NEW;

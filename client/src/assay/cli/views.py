@@ -209,10 +209,11 @@ def promotion_view(promotion: Promotion) -> RenderableType:
     if promotion["approvals"]:
         parts.append(Text(""))
         for approval in promotion["approvals"]:
+            groups = f" ({', '.join(approval['groups'])})" if approval.get("groups") else ""
             line = (
                 Text("  ")
                 + state(approval["verdict"])
-                + plain(f" by {approval['by']}, {when(approval['at'])} UTC")
+                + plain(f" by {approval['by']}{groups}, {when(approval['at'])} UTC")
             )
             parts.append(line + plain(f": {approval['reason']}" if approval["reason"] else ""))
     return Group(*parts, Text(""), next_step(promotion))
@@ -235,8 +236,9 @@ def next_step(promotion: Promotion) -> RenderableType:
                     text += plain(f"\n  - {reason}")
         case "awaiting_approval":
             given = sum(approval["verdict"] == "approve" for approval in promotion["approvals"])
-            need = promotion["approvals_required"]
-            text = plain(f"Waits for approval by somebody else ({given} of {need} given):")
+            wanted = promotion.get("approvals_wanted")
+            told = wanted["sentence"] if wanted else f"{given} of {promotion['approvals_required']}"
+            text = plain(f"Waits for approval by somebody else ({told}):")
             text += plain(f"\n  assay approve {promotion['id']}", "bold")
         case "applied":
             text = plain(f"{promotion['version']} entered {promotion['target']}", "bold green")

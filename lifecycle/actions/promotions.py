@@ -14,6 +14,7 @@ from lifecycle.evidence import EVALUATE_GATES
 from lifecycle.gates.kinds import accounts_of
 from lifecycle.models import OPEN, Approval, Promotion, State
 from lifecycle.quarantine import check_not_quarantined, standing
+from lifecycle.reports import checked_report
 from lifecycle.stages import BY_NAME, move_for
 from lineage.provenance import trainers_of
 from registry.errors import DomainError, Forbidden, InvalidInput, NotVisible
@@ -119,8 +120,11 @@ def roll_back(*, model: RegisteredModel, to: int | None = None, reason: str, by:
 
 
 @transaction.atomic
-def decide_promotion(*, promotion: Promotion, verdict: str, reason: str = "", by: Principal) -> Promotion:
-    """Approve or reject; the last approval that is needed puts it into effect.
+def decide_promotion(
+    *, promotion: Promotion, verdict: str, reason: str = "", report: Any = None, by: Principal
+) -> Promotion:
+    """Approve or reject, with a validation report if there is one; the last approval that is needed puts it into
+    effect.
 
     The promotion that comes back may be `void`: then what was shown is not what is there now, and nothing was
     decided. Raises Forbidden, OwnRequest, AlreadyDecided, PromotionIsClosed, InvalidInput.
@@ -131,6 +135,7 @@ def decide_promotion(*, promotion: Promotion, verdict: str, reason: str = "", by
         raise InvalidInput("A decision is approve or reject.", field="verdict")
     if verdict == Approval.Verdict.REJECT and not reason.strip():
         raise InvalidInput("A rejection needs a reason: it is what the requester reads.", field="reason")
+    found = checked_report(report)
     now = timezone.now()
     row = promotions.locked(promotion.pk)
     promotions.check_open(row, now)
@@ -139,7 +144,13 @@ def decide_promotion(*, promotion: Promotion, verdict: str, reason: str = "", by
     if promotions.void_when_changed(row, now):
         return row
     Approval.objects.create(
-        promotion=row, by=by.account, verdict=verdict, reason=reason, binding=row.binding, at=now
+        promotion=row,
+        by=by.account,
+        verdict=verdict,
+        reason=reason,
+        report=found,
+        binding=row.binding,
+        at=now,
     )
     if verdict == Approval.Verdict.REJECT:
         promotions.end(row, State.REJECTED, f"{by.label}: {reason}", by=by, now=now, reason=reason)

@@ -14,6 +14,7 @@ from lifecycle.actions.promotions import decide_promotion
 from lifecycle.dossier.inbox import count_waiting, inbox
 from lifecycle.dossier.promotions import dossier
 from lifecycle.models import Promotion, State
+from lifecycle.reports import report_of_lines
 from registry.errors import DomainError, InvalidInput
 from registry.http.admin_site import site
 from registry.http.authentication import principal_of
@@ -50,10 +51,12 @@ def _decide(request: HttpRequest, promotion: Promotion) -> HttpResponse:
     try:
         if NUL in reason:
             raise InvalidInput("The reason holds a NUL character.", field="reason")
+        written = (request.POST.get(name, "") for name in ("summary", "findings", "conditions"))
         decided = decide_promotion(
             promotion=promotion,
             verdict=request.POST.get("verdict", ""),
             reason=reason,
+            report=report_of_lines(*written),
             by=principal_of(request),
         )
     except DomainError as refusal:

@@ -29,6 +29,15 @@ class Reason(Body):
     reason = serializers.CharField(required=False, allow_blank=True, default="")
 
 
+class Decision(Reason):
+    report = serializers.JSONField(
+        required=False,
+        allow_null=True,
+        default=None,
+        help_text='{"summary": "...", "findings": [{"severity": "low", "text": "..."}], "conditions": ["..."]}',
+    )
+
+
 class RollingBack(Body):
     to = serializers.IntegerField(
         required=False, allow_null=True, default=None, min_value=1, max_value=2**31 - 1
@@ -91,11 +100,11 @@ class Deciding(OnePromotion):
 class Approve(Deciding):
     """Approve it; the last approval that is needed puts it into effect."""
 
-    @extend_schema(request=Reason)
+    @extend_schema(request=Decision)
     def post(self, request: Request, id: Any) -> Response:
         return shown(
             actions.decide_promotion(
-                promotion=self.row, verdict="approve", by=self.principal, **self.read(Reason, request)
+                promotion=self.row, verdict="approve", by=self.principal, **self.read(Decision, request)
             )
         )
 
@@ -103,11 +112,11 @@ class Approve(Deciding):
 class Reject(Deciding):
     """Reject it, with a reason."""
 
-    @extend_schema(request=Reason)
+    @extend_schema(request=Decision)
     def post(self, request: Request, id: Any) -> Response:
         return shown(
             actions.decide_promotion(
-                promotion=self.row, verdict="reject", by=self.principal, **self.read(Reason, request)
+                promotion=self.row, verdict="reject", by=self.principal, **self.read(Decision, request)
             )
         )
 

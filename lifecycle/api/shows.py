@@ -57,6 +57,7 @@ def promotion_json(promotion: Promotion) -> dict[str, Any]:
                 "groups": [name for name in groups if name in approver_of(a).groups],
                 "verdict": a.verdict,
                 "reason": a.reason,
+                "report": a.report,
                 "at": a.at,
             }
             for a in given

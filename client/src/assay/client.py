@@ -22,6 +22,7 @@ from assay.answers import (
     Version,
     Why,
 )
+from assay.approvals import Approvals
 from assay.deployments import Deployments
 from assay.digest import scan
 from assay.documents import LARGEST_ATTACHMENT, Documents, read_document, read_signature, without
@@ -37,7 +38,7 @@ from assay.waiting import wait_while
 from assay.waivers import Waivers
 
 
-class Client(Documents, Incidents, Redactions, Waivers, Deployments):
+class Client(Documents, Incidents, Redactions, Waivers, Deployments, Approvals):
     """Speaks to the server at `url` as the holder of `token`.
 
     What is not given comes from ASSAY_URL and ASSAY_TOKEN, then from the file that `assay login` wrote.
@@ -280,15 +281,6 @@ class Client(Documents, Incidents, Redactions, Waivers, Deployments):
     ) -> list[Promotion]:
         return list(self.pages(f"{API}/promotions", {"namespace": namespace, "state": state}, limit))
 
-    def approve(self, promotion_id: str, reason: str = "") -> Promotion:
-        return self._decide(promotion_id, "approve", reason)
-
-    def reject(self, promotion_id: str, reason: str) -> Promotion:
-        return self._decide(promotion_id, "reject", reason)
-
-    def withdraw(self, promotion_id: str, reason: str = "") -> Promotion:
-        return self._decide(promotion_id, "withdraw", reason)
-
     def rollback(
         self, model: str, *, reason: str, to: int | None = None, wait: bool = True, timeout: float = 300.0
     ) -> Promotion:
@@ -372,10 +364,6 @@ class Client(Documents, Incidents, Redactions, Waivers, Deployments):
     def record_steps(self, namespace: str, **facts: Any) -> dict[str, Any]:
         """Record `steps` that another tool ran, and `datasets` that it keeps. Saying it again changes nothing."""
         answer: dict[str, Any] = self.post(f"{namespace_path(namespace)}/steps", facts)
-        return answer
-
-    def _decide(self, promotion_id: str, verb: str, reason: str) -> Promotion:
-        answer: Promotion = self.post(f"{API}/promotions/{promotion_id}/{verb}", {"reason": reason})
         return answer
 
     def _move(self, ref: str, verb: str, reason: str) -> Version:

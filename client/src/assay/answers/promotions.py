@@ -26,6 +26,8 @@ class Approval(TypedDict):
     groups: NotRequired[list[str]]
     verdict: str
     reason: str
+    # {"summary", "findings": [{"severity", "text"}], "conditions": [text]}, when they wrote one.
+    report: NotRequired[dict[str, Any] | None]
     at: str
 
 

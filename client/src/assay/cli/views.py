@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from rich.console import Group, RenderableType
 from rich.table import Table
@@ -216,7 +217,23 @@ def promotion_view(promotion: Promotion) -> RenderableType:
                 + plain(f" by {approval['by']}{groups}, {when(approval['at'])} UTC")
             )
             parts.append(line + plain(f": {approval['reason']}" if approval["reason"] else ""))
+            parts += report_lines(approval.get("report"))
     return Group(*parts, Text(""), next_step(promotion))
+
+
+def report_lines(report: dict[str, Any] | None) -> list[Text]:
+    """A validation report below the decision that it was kept with."""
+    if not report:
+        return []
+    found = [
+        plain(f"    {finding['severity']}", "bold") + plain(f" {finding['text']}")
+        for finding in report["findings"]
+    ]
+    return [
+        plain(f"    {report['summary']}"),
+        *found,
+        *(plain(f"    on condition that: {each}") for each in report["conditions"]),
+    ]
 
 
 def next_step(promotion: Promotion) -> RenderableType:

@@ -135,6 +135,11 @@ RULES: dict[tuple[str, str], Rule] = {
     ("waivers", "GET"): SignedInOnly("lists only what the caller may see"),
     ("waiver-grant", "POST"): Holds(P.PROMOTION_DECIDE),
     ("waiver-refuse", "POST"): Holds(P.PROMOTION_DECIDE),
+    ("freezes", "GET"): SignedInOnly("lists only what the caller may see, and what stops everybody"),
+    ("freezes", "POST"): Superuser("stops the promotions of every namespace"),
+    ("namespace-freezes", "GET"): Holds(P.NAMESPACE_READ),
+    ("namespace-freezes", "POST"): Holds(P.POLICY_EDIT),
+    ("freeze-end", "POST"): SignedInOnly("the right is asked of what the window covers"),
     ("policies", "GET"): Holds(P.NAMESPACE_READ),
     ("policies", "POST"): Holds(P.POLICY_EDIT),
     # ---- lifecycle: retention
@@ -246,6 +251,10 @@ ADMIN_RULES: dict[str, AdminRule] = {
     "lifecycle.Incident": AdminRule(
         "opened over REST and in the shell; what was wrong is history, and closed once",
         {"close": Holds(P.INCIDENT_CLOSE)},
+    ),
+    "lifecycle.FreezeWindow": AdminRule(
+        "set once and ended once; what is frozen everywhere is the platform's administrators' matter",
+        {"freeze": Holds(P.POLICY_EDIT), "end": Holds(P.POLICY_EDIT)},
     ),
     "lifecycle.Waiver": AdminRule(
         "asked over REST and in the shell; what was let stand is history, and somebody else decides",

@@ -10,9 +10,11 @@ from django.utils import timezone
 
 from lifecycle.approvals import tally
 from lifecycle.evidence import binding_of
+from lifecycle.freezes import held
+from lifecycle.freezes import told as told_freeze
 from lifecycle.gates.evaluate import context_of, findings, keep
 from lifecycle.gates.kinds import Finding, Verdict
-from lifecycle.models import OPEN, Promotion, StagedVersion, State
+from lifecycle.models import OPEN, FreezeWindow, Promotion, StagedVersion, State
 from lifecycle.policies import superseded
 from lifecycle.quarantine import check_not_quarantined, told
 from lifecycle.stages import Move, move_for
@@ -43,6 +45,12 @@ class PromotionIsClosed(DomainError):
     """The promotion has ended; the sentence says how."""
 
     code = "promotion-closed"
+
+
+class Frozen(DomainError):
+    """The stage is frozen; the sentence says until when and why."""
+
+    code = "frozen"
 
 
 class ApprovalsMissing(DomainError):
@@ -256,7 +264,9 @@ def settle(*, promotion_id: Any, now: datetime | None = None) -> Promotion:
             end(promotion, State.EXPIRED, "nobody decided in time", by=SYSTEM, now=now)
             return promotion
         if promotion.state == State.AWAITING_APPROVAL:
-            void_when_changed(promotion, now)
+            # Approved while the stage was frozen: it takes effect when that is over, without anybody.
+            if not void_when_changed(promotion, now) and _may_take_effect(promotion, now):
+                _apply(promotion, by=SYSTEM, now=now)
             return promotion
         if _void_when_quarantined(promotion, now) or _void_when_superseded(promotion, now):
             return promotion
@@ -277,7 +287,7 @@ def settle(*, promotion_id: Any, now: datetime | None = None) -> Promotion:
                 promotion.state = State.AWAITING_APPROVAL
                 promotion.save(update_fields=["state"])
                 note(promotion, "promotion.awaiting_approval", by=SYSTEM, now=now)
-            else:
+            elif not held(promotion, now):
                 _apply(promotion, by=Principal(user=promotion.requested_by), now=now)
         return promotion
 
@@ -285,7 +295,7 @@ def settle(*, promotion_id: Any, now: datetime | None = None) -> Promotion:
 def apply(*, promotion_id: Any, by: Principal, now: datetime | None = None) -> Promotion:
     """Put an approved promotion into effect, or find that what was approved is not there now (`void`).
 
-    Raises PromotionIsClosed for one that has ended (applying twice is refused), ApprovalsMissing.
+    Raises PromotionIsClosed for one that has ended (applying twice is refused), ApprovalsMissing, Frozen.
     """
     now = now or timezone.now()
     with transaction.atomic():
@@ -295,8 +305,27 @@ def apply(*, promotion_id: Any, by: Principal, now: datetime | None = None) -> P
             found = tally(promotion)
             if not found.complete:
                 raise ApprovalsMissing(f"Approvals are missing: {found.sentence}.")
+            if window := held(promotion, now):
+                raise Frozen(f"{frozen(promotion, window)}.")
             _apply(promotion, by=by, now=now)
         return promotion
+
+
+def waits_for_a_freeze(now: datetime) -> list[Any]:
+    """The ids of promotions that were approved while their stage was frozen, and are not held up any more."""
+    rows = Promotion.objects.filter(
+        state=State.AWAITING_APPROVAL, approvals__verdict="approve"
+    ).select_related("version__model__namespace")
+    return [row.pk for row in rows.distinct() if _may_take_effect(row, now)]
+
+
+def _may_take_effect(promotion: Promotion, now: datetime) -> bool:
+    return held(promotion, now) is None and tally(promotion).complete
+
+
+def frozen(promotion: Promotion, window: FreezeWindow) -> str:
+    """Why it waits, in a sentence."""
+    return told_freeze(promotion.target, window.about, window.ends_at, window.reason)
 
 
 def check_open(promotion: Promotion, now: datetime) -> None:

@@ -4,6 +4,7 @@ from django.urls import URLPattern, path
 
 from lifecycle.api import (
     deployments,
+    freezes,
     incidents,
     policies,
     production,
@@ -33,6 +34,9 @@ urlpatterns: list[URLPattern] = [
     path(f"{MODEL}/incidents", incidents.ModelIncidents.as_view(), name="model-incidents"),
     path("incidents", incidents.Incidents.as_view(), name="incidents"),
     path("incidents/<uuid:id>/close", incidents.CloseIncident.as_view(), name="incident-close"),
+    path("freezes", freezes.Freezes.as_view(), name="freezes"),
+    path("freezes/<uuid:id>/end", freezes.EndFreeze.as_view(), name="freeze-end"),
+    path("namespaces/<str:namespace>/freezes", freezes.NamespaceFreezes.as_view(), name="namespace-freezes"),
     path("resolve", versions.Resolve.as_view(), name="resolve"),
     path("quarantine", quarantine.Quarantines.as_view(), name="quarantines"),
     path("quarantine/lift", quarantine.LiftQuarantine.as_view(), name="quarantine-lift"),

@@ -11,6 +11,7 @@ from django.utils import timezone
 from lifecycle import policies, promotions
 from lifecycle.approvals import groups_of, may_decide, tally
 from lifecycle.evidence import EVALUATE_GATES
+from lifecycle.freezes import held
 from lifecycle.gates.kinds import accounts_of
 from lifecycle.models import OPEN, Approval, Promotion, State
 from lifecycle.quarantine import check_not_quarantined, standing
@@ -124,7 +125,7 @@ def decide_promotion(
     *, promotion: Promotion, verdict: str, reason: str = "", report: Any = None, by: Principal
 ) -> Promotion:
     """Approve or reject, with a validation report if there is one; the last approval that is needed puts it into
-    effect.
+    effect, when its stage is not frozen.
 
     The promotion that comes back may be `void`: then what was shown is not what is there now, and nothing was
     decided. Raises Forbidden, OwnRequest, AlreadyDecided, PromotionIsClosed, InvalidInput.
@@ -156,7 +157,7 @@ def decide_promotion(
         promotions.end(row, State.REJECTED, f"{by.label}: {reason}", by=by, now=now, reason=reason)
         return row
     promotions.note(row, "promotion.approved", by=by, now=now, reason=reason)
-    if tally(row).complete:
+    if tally(row).complete and not held(row, now):
         return promotions.apply(promotion_id=row.pk, by=by, now=now)
     return row
 

@@ -11,7 +11,7 @@ from django.urls import reverse
 from unfold.decorators import display
 
 from lifecycle.actions.promotions import withdraw_promotion
-from lifecycle.api.shows import promotion_json
+from lifecycle.api.shows import promotion_json, promotion_rows
 from lifecycle.models import OPEN, Approval, Promotion
 from registry.admin.acting import ActPage, ReasonForm, page_action
 from registry.admin.scoped import ReadOnlyInline, ScopedAdmin
@@ -61,7 +61,9 @@ class PromotionAdmin(ScopedAdmin):
 
     @display(description="gates")
     def gates(self, row: Promotion) -> str:
-        return render_to_string("facts/gates.html", {"gates": promotion_json(row)["gates"]})
+        return render_to_string(
+            "facts/gates.html", {"gates": promotion_json(promotion_rows().get(pk=row.pk))["gates"]}
+        )
 
     def offers(self, request: HttpRequest, action: str, row: Any) -> bool:
         if action == "withdraw" and row.state not in OPEN:

@@ -2,16 +2,29 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 from django.conf import settings
-from django.db.models import Prefetch, QuerySet
+from django.db.models import OuterRef, Prefetch, QuerySet, Subquery
+from django.db.models.functions import JSONObject
 from django.utils import timezone
 
 from lifecycle.approvals import Tally, approver_of, groups_of, tally, told_apart
+from lifecycle.freezes import told
 from lifecycle.gates import GATES
 from lifecycle.gates.evaluate import latest_results
-from lifecycle.models import Approval, CheckReport, GateResult, Policy, Promotion, State, Waiver
+from lifecycle.models import (
+    OPEN,
+    Approval,
+    CheckReport,
+    FreezeWindow,
+    GateResult,
+    Policy,
+    Promotion,
+    State,
+    Waiver,
+)
 from registry.errors import InvalidInput
 
 WAIVER_STATES = ("asked", "granted", "refused", "expired")
@@ -22,10 +35,20 @@ def promotion_rows() -> QuerySet[Promotion]:
     results = GateResult.objects.select_related("waiver__by", "waiver__decision__by").prefetch_related(
         Prefetch("waivers", Waiver.objects.select_related("by", "decision__by").order_by("at", "pk"))
     )
-    return Promotion.objects.select_related(
-        "version__model__namespace", "replaces__model__namespace", "requested_by"
-    ).prefetch_related(
-        Prefetch("gate_results", results), Prefetch("approvals", told_apart(Approval.objects.all()))
+    frozen = FreezeWindow.objects.standing(timezone.now()).over(
+        namespace=OuterRef("version__model__namespace"),
+        model=OuterRef("version__model"),
+        target=OuterRef("target"),
+    )
+    window = JSONObject(
+        id="pk", ends_at="ends_at", reason="reason", namespace="namespace__name", model="model__name"
+    )
+    return (
+        Promotion.objects.annotate(frozen=Subquery(frozen.order_by("-ends_at").values(told=window)[:1]))
+        .select_related("version__model__namespace", "replaces__model__namespace", "requested_by")
+        .prefetch_related(
+            Prefetch("gate_results", results), Prefetch("approvals", told_apart(Approval.objects.all()))
+        )
     )
 
 
@@ -67,11 +90,27 @@ def promotion_json(promotion: Promotion) -> dict[str, Any]:
         "approvals_wanted": _wanted(tally(promotion, given))
         if promotion.state == State.AWAITING_APPROVAL
         else None,
+        # The freeze that keeps it from taking effect, while it is open.
+        "held": _held(promotion),
         "replaces": promotion.replaces.reference if promotion.replaces else None,
         "binding": promotion.binding,
         "reasons": [gate["sentence"] for gate in gates if gate["verdict"] in ("fail", "error")],
         "outcome": promotion.outcome,
         "url": f"{settings.PUBLIC_URL}/promotions/{promotion.pk}",
+    }
+
+
+def _held(promotion: Any) -> dict[str, Any] | None:
+    """The freeze that keeps an open promotion from taking effect, and what is said of it."""
+    window = promotion.frozen
+    if not window or promotion.state not in OPEN or promotion.kind == Promotion.Kind.ROLLBACK:
+        return None
+    ends_at = datetime.fromisoformat(window["ends_at"]).astimezone(UTC)
+    about = "/".join(filter(None, (window["namespace"], window["model"]))) or "everywhere"
+    return {
+        "freeze": window["id"],
+        "until": ends_at,
+        "sentence": f"{told(promotion.target, about, ends_at, window['reason'])}. What is approved takes effect then.",
     }
 
 

@@ -1,6 +1,7 @@
 """The lifecycle's tables."""
 
 from lifecycle.models.deployments import Deployment, DeploymentChange, Drift
+from lifecycle.models.freezes import FreezeWindow
 from lifecycle.models.incidents import Incident, Severity
 from lifecycle.models.promotions import (
     Approval,
@@ -26,6 +27,7 @@ __all__ = [
     "Deployment",
     "DeploymentChange",
     "Drift",
+    "FreezeWindow",
     "GateResult",
     "Incident",
     "LegalHold",

@@ -11,6 +11,12 @@ POLICY_IN_FORCE = """SELECT p.id FROM lifecycle_policy p, registry_modelversion 
     WHERE v.id = NEW.version_id AND p.state = 'published' AND p.target = NEW.target
         AND p.namespace_id = m.namespace_id AND (p.model_id = m.id OR p.model_id IS NULL)
     ORDER BY p.model_id IS NULL, p.revision DESC LIMIT 1"""
+# Of the promotion NEW, whose model and namespace are in `home`: a freeze stands, by the clock and not by the beginning
+# of the transaction, which may have waited.
+FROZEN = """EXISTS (SELECT 1 FROM lifecycle_freezewindow f WHERE f.ended_at IS NULL
+    AND f.starts_at <= clock_timestamp() AND f.ends_at > clock_timestamp() AND f.target IN ('', NEW.target)
+    AND (f.namespace_id IS NULL OR f.namespace_id = home.namespace_id
+        AND (f.model_id IS NULL OR f.model_id = home.model_id)))"""
 _LISTED = "jsonb_array_elements(coalesce({snapshot}->'approvals'->'groups', '[]'::jsonb))"
 
 

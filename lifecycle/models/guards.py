@@ -7,7 +7,7 @@ from typing import Any
 import pgtrigger
 from django.db import models
 
-from lifecycle.models.approval_guards import POLICY_IN_FORCE, groups_wanted, may_decide
+from lifecycle.models.approval_guards import FROZEN, POLICY_IN_FORCE, groups_wanted, may_decide
 from lifecycle.models.waiver_guards import NEVER_WAIVED, covered
 from registry.models.triggers import Always, active_person, refuse, right
 
@@ -29,7 +29,7 @@ class Satisfied(Always):
     The floor, whatever the policy says: integrity verified; for production also lineage complete and one
     approval by somebody who neither asked nor made the version. Approvals count while who gave them may still do so;
     where groups are named, one person stands for one of them. What is approved is approved by the policy in
-    force, not by an older revision. A gate is passed, or waived by two people within
+    force, not by an older revision, and while no freeze stands. A gate is passed, or waived by two people within
     their term; integrity and a malicious file are never waived. A rollback needs a reason and a version that
     was in production and has not been taken out in an incident since.
     """
@@ -86,6 +86,9 @@ class Satisfied(Always):
                 END IF;
                 IF {_GROUPS_WANTED} THEN
                     {refuse("promotion_unsatisfied", "a group whose approval is asked has not given it")}
+                END IF;
+                IF {FROZEN} THEN
+                    {refuse("frozen", "% is frozen", "NEW.target")}
                 END IF;
                 IF asked > 0 AND NEW.policy_id IS DISTINCT FROM ({POLICY_IN_FORCE}) THEN
                     {refuse("promotion_unsatisfied", "another policy was published after it was asked for")}

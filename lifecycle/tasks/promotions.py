@@ -31,9 +31,11 @@ def evaluate_gates(*, promotion_id: str) -> None:
 
 @shared_task(name="lifecycle.sweep_promotions")
 def sweep_promotions() -> None:
-    """Start again what was lost: open promotions that nobody works on, evaluated again or found expired."""
+    """Start again what was lost: open promotions that nobody works on, evaluated again or found expired; and put into
+    effect what was approved while its stage was frozen, when that is over."""
     now = timezone.now()
     idle = Promotion.objects.filter(free(now), state=State.EVALUATING)
     expired = Promotion.objects.filter(free(now), state=State.AWAITING_APPROVAL, expires_at__lte=now)
-    for promotion_id in idle.union(expired).values_list("pk", flat=True):
+    found = {*idle.union(expired).values_list("pk", flat=True), *promotions.waits_for_a_freeze(now)}
+    for promotion_id in sorted(found):
         evaluate_gates.delay(promotion_id=str(promotion_id))

@@ -5,14 +5,17 @@ from __future__ import annotations
 import io
 import uuid
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.test import override_settings
+from django.utils import timezone
 
 from lifecycle.actions.deployments import report_deployment
+from lifecycle.actions.freezes import set_freeze
 from lifecycle.actions.incidents import open_incident
-from lifecycle.models import Incident, Promotion, Waiver
+from lifecycle.models import FreezeWindow, Incident, Promotion, Waiver
 from lineage.models import Run
 from registry.actions.aliases import move_alias
 from registry.actions.attachments import add_attachment
@@ -60,6 +63,7 @@ class Scene:
     redaction: Redaction
     waiver: Waiver
     incident: Incident
+    freeze: FreezeWindow
 
     def ids(self) -> dict[str, Any]:
         """The row that a route with `<uuid:id>` is tried on; each such route must be here."""
@@ -83,6 +87,7 @@ class Scene:
             "promotion-waivers": self.asking,
             "waiver-grant": self.waiver,
             "incident-close": self.incident,
+            "freeze-end": self.freeze,
             "waiver-refuse": self.waiver,
             "promotion-page": self.asking,
             "admin:desk-promotion": self.asking,
@@ -149,6 +154,13 @@ def scene(cast: Cast) -> Scene:
         waiver=a_waiver(cast),
         incident=open_incident(
             model=production.model, severity="low", title="slow", by=cast.principal("ben")
+        ),
+        freeze=set_freeze(
+            namespace=cast.namespace,
+            starts_at=timezone.now() + timedelta(days=30),
+            ends_at=timezone.now() + timedelta(days=31),
+            reason="year's end",
+            by=cast.principal("ada"),
         ),
         attachment=add_attachment(
             version=production,

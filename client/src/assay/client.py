@@ -27,6 +27,7 @@ from assay.deployments import Deployments
 from assay.digest import scan
 from assay.documents import LARGEST_ATTACHMENT, Documents, read_document, read_signature, without
 from assay.errors import VersionFailed
+from assay.freezes import Freezes
 from assay.http import Connection, Parameters
 from assay.incidents import Incidents
 from assay.redactions import Redactions
@@ -38,7 +39,7 @@ from assay.waiting import wait_while
 from assay.waivers import Waivers
 
 
-class Client(Documents, Incidents, Redactions, Waivers, Deployments, Approvals):
+class Client(Documents, Incidents, Redactions, Waivers, Deployments, Approvals, Freezes):
     """Speaks to the server at `url` as the holder of `token`.
 
     What is not given comes from ASSAY_URL and ASSAY_TOKEN, then from the file that `assay login` wrote.

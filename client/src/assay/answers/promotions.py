@@ -63,6 +63,8 @@ class Promotion(TypedDict):
     approvals_groups: NotRequired[list[dict[str, Any]]]
     # None when it does not wait for approval.
     approvals_wanted: NotRequired[WantedApprovals | None]
+    # The freeze that keeps it from taking effect: {"freeze", "until", "sentence"}.
+    held: NotRequired[dict[str, Any] | None]
     replaces: str | None
     reasons: list[str]
     outcome: str

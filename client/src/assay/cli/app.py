@@ -13,6 +13,7 @@ from assay.cli import (
     catalog,
     deployments,
     files,
+    freezes,
     importing,
     incident,
     incidents,
@@ -76,6 +77,7 @@ app.command(rich_help_panel="Lineage", context_settings={"allow_interspersed_arg
 app.add_typer(keys.app, rich_help_panel="Evidence")
 app.add_typer(incident.app, rich_help_panel="Lifecycle")
 app.add_typer(waivers.app, rich_help_panel="Lifecycle")
+app.add_typer(freezes.app, rich_help_panel="Lifecycle")
 app.add_typer(importing.app, rich_help_panel="Lineage")
 app.add_typer(redact.app, rich_help_panel="Lineage")
 

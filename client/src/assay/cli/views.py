@@ -238,6 +238,7 @@ def report_lines(report: dict[str, Any] | None) -> list[Text]:
 
 def next_step(promotion: Promotion) -> RenderableType:
     """What has come of it, and what to do now."""
+    held = promotion.get("held")
     match promotion["state"]:
         case "evaluating":
             waiting = [gate["gate"] for gate in promotion["gates"] if gate["verdict"] == "pending"]
@@ -255,8 +256,11 @@ def next_step(promotion: Promotion) -> RenderableType:
             given = sum(approval["verdict"] == "approve" for approval in promotion["approvals"])
             wanted = promotion.get("approvals_wanted")
             told = wanted["sentence"] if wanted else f"{given} of {promotion['approvals_required']}"
-            text = plain(f"Waits for approval by somebody else ({told}):")
-            text += plain(f"\n  assay approve {promotion['id']}", "bold")
+            if wanted and held and wanted["given"] >= wanted["asked"] and not wanted["groups"]:
+                text = plain("Approved; it waits for the end of the freeze.")
+            else:
+                text = plain(f"Waits for approval by somebody else ({told}):")
+                text += plain(f"\n  assay approve {promotion['id']}", "bold")
         case "applied":
             text = plain(f"{promotion['version']} entered {promotion['target']}", "bold green")
             text += plain(f" in place of {promotion['replaces']}." if promotion["replaces"] else ".")
@@ -264,7 +268,8 @@ def next_step(promotion: Promotion) -> RenderableType:
             text = plain(promotion["outcome"] or f"It is {promotion['state']}.")
             for reason in promotion["reasons"]:
                 text += plain(f"\n  - {reason}")
-    return Group(text, plain(promotion["url"], "dim"))
+    frozen = [plain(held["sentence"], "bold yellow")] if held else []
+    return Group(*frozen, text, plain(promotion["url"], "dim"))
 
 
 def promotions_view(promotions: Sequence[Promotion]) -> RenderableType:

@@ -130,6 +130,10 @@ RULES: dict[tuple[str, str], Rule] = {
     ("promotion-approve", "POST"): Holds(P.PROMOTION_DECIDE, or_designated=True),
     ("promotion-reject", "POST"): Holds(P.PROMOTION_DECIDE, or_designated=True),
     ("promotion-withdraw", "POST"): Holds(P.PROMOTION_REQUEST),
+    ("promotion-break-glass", "POST"): Holds(P.PROMOTION_DECIDE),
+    # Operators, auditors and namespace admins review; the action asks.
+    ("promotion-review", "POST"): Holds(P.NAMESPACE_READ),
+    ("broken-glass", "GET"): SignedInOnly("lists only what the caller may see"),
     ("promotion-waivers", "GET"): Holds(P.NAMESPACE_READ),
     ("promotion-waivers", "POST"): Holds(P.PROMOTION_REQUEST),
     ("waivers", "GET"): SignedInOnly("lists only what the caller may see"),
@@ -242,8 +246,12 @@ ADMIN_RULES: dict[str, AdminRule] = {
     "lineage.Run": AdminRule("what was executed is history"),
     "lineage.Dataset": AdminRule("what was read is history"),
     "lifecycle.Promotion": AdminRule(
-        "decided on the desk; an open one can be taken back",
-        {"open_on_desk": Holds(P.NAMESPACE_READ), "withdraw": Holds(P.PROMOTION_REQUEST)},
+        "decided on the desk; an open one can be taken back, or put into effect by breaking the glass",
+        {
+            "open_on_desk": Holds(P.NAMESPACE_READ),
+            "withdraw": Holds(P.PROMOTION_REQUEST),
+            "break_glass": Holds(P.PROMOTION_DECIDE),
+        },
     ),
     "lifecycle.Quarantine": AdminRule(
         "placed and lifted over REST and in the shell; what was doubted is history"
@@ -251,6 +259,13 @@ ADMIN_RULES: dict[str, AdminRule] = {
     "lifecycle.Incident": AdminRule(
         "opened over REST and in the shell; what was wrong is history, and closed once",
         {"close": Holds(P.INCIDENT_CLOSE)},
+    ),
+    "lifecycle.BreakGlass": AdminRule(
+        "broken on the promotion's page, over REST and in the shell; reviewed once, by a second person",
+        {
+            "open_on_desk": Holds(P.NAMESPACE_READ),
+            "review": SignedInOnly("operators, auditors and admins who did not break it: the action asks"),
+        },
     ),
     "lifecycle.FreezeWindow": AdminRule(
         "set once and ended once; what is frozen everywhere is the platform's administrators' matter",

@@ -38,6 +38,7 @@ UNFOLD: dict[str, Any] = {
                 "Desk",
                 _item("Approvals", "inbox", "desk", badge="lifecycle.admin.desk.waiting_badge"),
                 _item("Promotions", "moving", "lifecycle_promotion_changelist"),
+                _item("Broken glass", "emergency_heat", "lifecycle_breakglass_changelist"),
             ),
             _group(
                 "Catalog",

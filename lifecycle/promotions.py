@@ -10,11 +10,10 @@ from django.utils import timezone
 
 from lifecycle.approvals import tally
 from lifecycle.evidence import binding_of
-from lifecycle.freezes import held
-from lifecycle.freezes import told as told_freeze
+from lifecycle.freezes import held, may_take_effect, told_of
 from lifecycle.gates.evaluate import context_of, findings, keep
 from lifecycle.gates.kinds import Finding, Verdict
-from lifecycle.models import OPEN, FreezeWindow, Promotion, StagedVersion, State
+from lifecycle.models import OPEN, BreakGlass, Promotion, StagedVersion, State
 from lifecycle.policies import superseded
 from lifecycle.quarantine import check_not_quarantined, told
 from lifecycle.stages import Move, move_for
@@ -265,7 +264,7 @@ def settle(*, promotion_id: Any, now: datetime | None = None) -> Promotion:
             return promotion
         if promotion.state == State.AWAITING_APPROVAL:
             # Approved while the stage was frozen: it takes effect when that is over, without anybody.
-            if not void_when_changed(promotion, now) and _may_take_effect(promotion, now):
+            if not void_when_changed(promotion, now) and may_take_effect(promotion, now):
                 _apply(promotion, by=SYSTEM, now=now)
             return promotion
         if _void_when_quarantined(promotion, now) or _void_when_superseded(promotion, now):
@@ -284,16 +283,22 @@ def settle(*, promotion_id: Any, now: datetime | None = None) -> Promotion:
             promotion.replaces = context.incumbent if promotion.target == Stage.PRODUCTION else None
             promotion.save(update_fields=["binding", "replaces"])
             if promotion.policy_snapshot["approvals"]["count"]:
-                promotion.state = State.AWAITING_APPROVAL
-                promotion.save(update_fields=["state"])
-                note(promotion, "promotion.awaiting_approval", by=SYSTEM, now=now)
+                await_approval(promotion, now)
             elif not held(promotion, now):
                 _apply(promotion, by=Principal(user=promotion.requested_by), now=now)
         return promotion
 
 
+def await_approval(promotion: Promotion, now: datetime) -> None:
+    """From here on it waits for people; its gates have passed and it is bound to what they said."""
+    promotion.state = State.AWAITING_APPROVAL
+    promotion.save(update_fields=["state"])
+    note(promotion, "promotion.awaiting_approval", by=SYSTEM, now=now)
+
+
 def apply(*, promotion_id: Any, by: Principal, now: datetime | None = None) -> Promotion:
-    """Put an approved promotion into effect, or find that what was approved is not there now (`void`).
+    """Put a promotion into effect that is approved, or whose glass was broken; or find that what was approved is not
+    there now (`void`).
 
     Raises PromotionIsClosed for one that has ended (applying twice is refused), ApprovalsMissing, Frozen.
     """
@@ -302,30 +307,18 @@ def apply(*, promotion_id: Any, by: Principal, now: datetime | None = None) -> P
         promotion = locked(promotion_id)
         check_open(promotion, now)
         if not void_when_changed(promotion, now):
-            found = tally(promotion)
-            if not found.complete:
-                raise ApprovalsMissing(f"Approvals are missing: {found.sentence}.")
-            if window := held(promotion, now):
-                raise Frozen(f"{frozen(promotion, window)}.")
+            if not BreakGlass.objects.filter(promotion=promotion).exists():
+                _check_unbroken(promotion, now)
             _apply(promotion, by=by, now=now)
         return promotion
 
 
-def waits_for_a_freeze(now: datetime) -> list[Any]:
-    """The ids of promotions that were approved while their stage was frozen, and are not held up any more."""
-    rows = Promotion.objects.filter(
-        state=State.AWAITING_APPROVAL, approvals__verdict="approve"
-    ).select_related("version__model__namespace")
-    return [row.pk for row in rows.distinct() if _may_take_effect(row, now)]
-
-
-def _may_take_effect(promotion: Promotion, now: datetime) -> bool:
-    return held(promotion, now) is None and tally(promotion).complete
-
-
-def frozen(promotion: Promotion, window: FreezeWindow) -> str:
-    """Why it waits, in a sentence."""
-    return told_freeze(promotion.target, window.about, window.ends_at, window.reason)
+def _check_unbroken(promotion: Promotion, now: datetime) -> None:
+    found = tally(promotion)
+    if not found.complete:
+        raise ApprovalsMissing(f"Approvals are missing: {found.sentence}.")
+    if window := held(promotion, now):
+        raise Frozen(f"{told_of(promotion, window)}.")
 
 
 def check_open(promotion: Promotion, now: datetime) -> None:

@@ -5,6 +5,7 @@ from django.urls import URLPattern, path
 from lifecycle.api import (
     deployments,
     freezes,
+    glass,
     incidents,
     policies,
     production,
@@ -45,6 +46,9 @@ urlpatterns: list[URLPattern] = [
     path("promotions/<uuid:id>/approve", promotions.Approve.as_view(), name="promotion-approve"),
     path("promotions/<uuid:id>/reject", promotions.Reject.as_view(), name="promotion-reject"),
     path("promotions/<uuid:id>/withdraw", promotions.Withdraw.as_view(), name="promotion-withdraw"),
+    path("promotions/<uuid:id>/break-glass", glass.Breaking.as_view(), name="promotion-break-glass"),
+    path("promotions/<uuid:id>/break-glass/review", glass.Reviewing.as_view(), name="promotion-review"),
+    path("break-glass", glass.BrokenGlass.as_view(), name="broken-glass"),
     path("promotions/<uuid:id>/waivers", waivers.PromotionWaivers.as_view(), name="promotion-waivers"),
     path("waivers", waivers.Waivers.as_view(), name="waivers"),
     path("waivers/<uuid:id>/grant", waivers.DecideWaiver.as_view(verdict="grant"), name="waiver-grant"),

@@ -17,6 +17,7 @@ from lifecycle.gates.evaluate import latest_results
 from lifecycle.models import (
     OPEN,
     Approval,
+    BreakGlass,
     CheckReport,
     FreezeWindow,
     GateResult,
@@ -92,6 +93,7 @@ def promotion_json(promotion: Promotion) -> dict[str, Any]:
         else None,
         # The freeze that keeps it from taking effect, while it is open.
         "held": _held(promotion),
+        "break_glass": _of_glass(promotion.break_glass) if hasattr(promotion, "break_glass") else None,
         "replaces": promotion.replaces.reference if promotion.replaces else None,
         "binding": promotion.binding,
         "reasons": [gate["sentence"] for gate in gates if gate["verdict"] in ("fail", "error")],
@@ -111,6 +113,35 @@ def _held(promotion: Any) -> dict[str, Any] | None:
         "freeze": window["id"],
         "until": ends_at,
         "sentence": f"{told(promotion.target, about, ends_at, window['reason'])}. What is approved takes effect then.",
+    }
+
+
+def glass_json(row: BreakGlass) -> dict[str, Any]:
+    """Broken glass, with the promotion that it was broken for."""
+    version = row.promotion.version
+    return {
+        "promotion": str(row.promotion_id),
+        "version": version.reference,
+        "namespace": version.model.namespace.name,
+        "target": row.promotion.target,
+        **_of_glass(row),
+    }
+
+
+def _of_glass(row: BreakGlass) -> dict[str, Any]:
+    late = row.reviewed_at is None and row.due_at <= timezone.now()
+    return {
+        "id": str(row.pk),
+        "by": row.by.get_username(),
+        "at": row.at,
+        "reason": row.reason,
+        "overrode": row.overrode,
+        "due_at": row.due_at,
+        "state": "reviewed" if row.reviewed_at else ("overdue" if late else "waiting"),
+        "verdict": row.verdict or None,
+        "sentence": row.sentence,
+        "reviewed_by": row.reviewed_by.get_username() if row.reviewed_by else None,
+        "reviewed_at": row.reviewed_at,
     }
 
 

@@ -6,9 +6,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.db.models import Q, QuerySet
+from django.utils import timezone
 
+from lifecycle.actions.glass import can_review
 from lifecycle.api.shows import promotion_rows
-from lifecycle.models import Promotion, State
+from lifecycle.glass import unreviewed
+from lifecycle.models import BreakGlass, Promotion, State
 from lineage.models import Run
 from registry.models import Principal, RegisteredModelGroupPermission, RoleGroup, User
 from registry.models.visibility import namespaces_where
@@ -19,6 +22,15 @@ DECIDED = 15
 
 
 @dataclass(frozen=True)
+class Review:
+    """Broken glass that nobody has reviewed; `mine` when the reader may."""
+
+    row: BreakGlass
+    overdue: bool
+    mine: bool
+
+
+@dataclass(frozen=True)
 class Inbox:
     """The desk's lists: oldest first where something waits, newest first where it is over."""
 
@@ -26,10 +38,12 @@ class Inbox:
     others: list[Promotion]
     evaluating: list[Promotion]
     decided: list[Promotion]
+    reviews: list[Review]
 
 
 def inbox(principal: Principal) -> Inbox:
-    """The desk of this person, in a constant number of queries."""
+    """The desk of this person, in a constant number of queries, but for broken glass, which is rare."""
+    now = timezone.now()
     seen = _seen(principal)
     waiting = seen.filter(state=State.AWAITING_APPROVAL).order_by("requested_at", "pk")
     mine = list(_for(principal, waiting)[:MOST])
@@ -39,6 +53,10 @@ def inbox(principal: Principal) -> Inbox:
         others=list(waiting.exclude(pk__in=[row.pk for row in mine])[:MOST]),
         evaluating=list(seen.filter(state=State.EVALUATING).order_by("requested_at", "pk")[:MOST]),
         decided=list(closed.exclude(decided_at=None).order_by("-decided_at", "-pk")[:DECIDED]),
+        reviews=[
+            Review(row, overdue=row.due_at <= now, mine=can_review(principal, row))
+            for row in unreviewed().visible_to(principal).order_by("due_at", "pk")[:MOST]  # type: ignore[attr-defined]
+        ],
     )
 
 

@@ -2,6 +2,7 @@
 
 from lifecycle.models.deployments import Deployment, DeploymentChange, Drift
 from lifecycle.models.freezes import FreezeWindow
+from lifecycle.models.glass import BreakGlass
 from lifecycle.models.incidents import Incident, Severity
 from lifecycle.models.promotions import (
     Approval,
@@ -23,6 +24,7 @@ __all__ = [
     "OPEN",
     "STATE_EDGES",
     "Approval",
+    "BreakGlass",
     "CheckReport",
     "Deployment",
     "DeploymentChange",

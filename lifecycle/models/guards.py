@@ -7,7 +7,13 @@ from typing import Any
 import pgtrigger
 from django.db import models
 
-from lifecycle.models.approval_guards import FROZEN, POLICY_IN_FORCE, groups_wanted, may_decide
+from lifecycle.models.approval_guards import (
+    FROZEN,
+    POLICY_IN_FORCE,
+    answers_for,
+    groups_wanted,
+    may_decide,
+)
 from lifecycle.models.waiver_guards import NEVER_WAIVED, covered
 from registry.models.triggers import Always, active_person, refuse, right
 
@@ -31,13 +37,20 @@ class Satisfied(Always):
     where groups are named, one person stands for one of them. What is approved is approved by the policy in
     force, not by an older revision, and while no freeze stands. A gate is passed, or waived by two people within
     their term; integrity and a malicious file are never waived. A rollback needs a reason and a version that
-    was in production and has not been taken out in an incident since.
+    was in production and has not been taken out in an incident since. Where an operator broke the glass, a freeze and
+    the approvals of others are set aside, and nothing else.
     """
 
     name = "satisfied"
     when = pgtrigger.Before
     operation = pgtrigger.Update
-    declare = [("unmet", "text"), ("given", "integer"), ("asked", "integer"), ("home", "record")]
+    declare = [
+        ("unmet", "text"),
+        ("given", "integer"),
+        ("asked", "integer"),
+        ("home", "record"),
+        ("broken", "boolean"),
+    ]
 
     def get_func(self, model: models.Model) -> str:
         return f"""
@@ -77,17 +90,22 @@ class Satisfied(Always):
             ELSE
                 SELECT v.created_by_id AS maker, v.model_id, m.namespace_id INTO home FROM registry_modelversion v
                     JOIN registry_registeredmodel m ON m.id = v.model_id WHERE v.id = NEW.version_id;
-                asked := greatest(coalesce((NEW.policy_snapshot->'approvals'->>'count')::integer, 0),
+                broken := EXISTS (SELECT 1 FROM lifecycle_breakglass b WHERE b.promotion_id = NEW.id);
+                IF broken AND {NEVER_WAIVED.format(gate="'scan_clean'", version="NEW.version_id")} THEN
+                    {refuse("promotion_unsatisfied", "no glass is broken for a malicious file")}
+                END IF;
+                asked := greatest(
+                    CASE WHEN broken THEN 0 ELSE (NEW.policy_snapshot->'approvals'->>'count')::integer END,
                     CASE WHEN NEW.target = 'production' THEN 1 ELSE 0 END);
                 SELECT count(*) INTO given FROM ({_STANDING}) standing;
                 IF given < asked OR EXISTS (SELECT 1 FROM lifecycle_approval a
                     WHERE a.promotion_id = NEW.id AND a.verdict = 'reject') THEN
                     {refuse("promotion_unsatisfied", "% of % approvals are given", "given", "asked")}
                 END IF;
-                IF {_GROUPS_WANTED} THEN
+                IF NOT broken AND {_GROUPS_WANTED} THEN
                     {refuse("promotion_unsatisfied", "a group whose approval is asked has not given it")}
                 END IF;
-                IF {FROZEN} THEN
+                IF NOT broken AND {FROZEN} THEN
                     {refuse("frozen", "% is frozen", "NEW.target")}
                 END IF;
                 IF asked > 0 AND NEW.policy_id IS DISTINCT FROM ({POLICY_IN_FORCE}) THEN
@@ -193,6 +211,7 @@ class ApprovalByAnother(Always):
             model="asked.model_id",
             namespace="asked.namespace_id",
         )
+        own = answers_for("NEW.by_id", "asked.requested_by_id, asked.maker, asked.trainer")
         return f"""
             SELECT p.state, p.requested_by_id, p.binding, p.policy_snapshot, v.created_by_id AS maker,
                     v.model_id, m.namespace_id,
@@ -202,16 +221,9 @@ class ApprovalByAnother(Always):
             IF asked.state IS DISTINCT FROM 'awaiting_approval' OR asked.binding <> NEW.binding THEN
                 {refuse("not_awaiting_approval", "the promotion does not wait for this decision")}
             END IF;
-            IF EXISTS (
-                WITH people AS (
-                    SELECT u.id, u.owner_id FROM registry_user u
-                    WHERE u.id IN (asked.requested_by_id, asked.maker, asked.trainer)
-                ), answerable AS (
-                    SELECT id FROM people UNION SELECT owner_id FROM people WHERE owner_id IS NOT NULL
-                )
-                SELECT 1 FROM registry_user u WHERE u.id = NEW.by_id
-                    AND (u.id IN (SELECT id FROM answerable) OR u.owner_id IN (SELECT id FROM answerable))
-            ) THEN {refuse("own_request", "who asked or made the version does not decide")} END IF;
+            IF {own} THEN
+                {refuse("own_request", "who asked or made the version does not decide")}
+            END IF;
             IF NOT {who} THEN
                 {refuse("not_a_decider", "who decides is an active person with the right to")}
             END IF;

@@ -85,6 +85,8 @@ class Scene:
             "promotion-reject": self.asking,
             "promotion-withdraw": self.asking,
             "promotion-waivers": self.asking,
+            "promotion-break-glass": self.asking,
+            "promotion-review": self.asking,
             "waiver-grant": self.waiver,
             "incident-close": self.incident,
             "freeze-end": self.freeze,

@@ -66,6 +66,7 @@ SIGNED_IN: dict[tuple[str, str], tuple[str, int]] = {
     ("lineage-events", "POST"): ("namespace={namespace}", 404),
     ("incidents", "GET"): ("namespace={namespace}", 404),
     ("freezes", "GET"): ("", 200),
+    ("broken-glass", "GET"): ("", 200),
     ("freeze-end", "POST"): ("", 404),
     ("quarantines", "GET"): ("namespace={namespace}", 404),
     ("quarantines", "POST"): ("", 422),

@@ -12,8 +12,9 @@ from django.utils import timezone
 
 from lifecycle.actions.freezes import FreezeIsOver, end_freeze, set_freeze
 from lifecycle.actions.promotions import decide_promotion, move_version, request_promotion, roll_back
+from lifecycle.freezes import approved_meanwhile
 from lifecycle.models import FreezeWindow, Promotion, State
-from lifecycle.promotions import Frozen, apply, settle, waits_for_a_freeze
+from lifecycle.promotions import Frozen, apply, settle
 from lifecycle.tasks.promotions import evaluate_gates, sweep_promotions
 from registry.errors import Forbidden, InvalidInput, NotVisible
 from registry.models import Event, Principal, StageChange
@@ -55,7 +56,7 @@ def test_approved_it_waits_and_takes_effect_when_it_is_over(
         connection.cursor() as cursor,
     ):
         cursor.execute("UPDATE lifecycle_promotion SET state = 'applied' WHERE id = %s", [promotion.pk])
-    assert waits_for_a_freeze(timezone.now()) == []
+    assert approved_meanwhile(timezone.now()) == []
     end_freeze(freeze=window, reason="done early", by=cast.principal("ada"))
 
     sent: list[str] = []

@@ -10,6 +10,7 @@ from django.test import Client
 
 from lifecycle.actions.promotions import decide_promotion
 from lifecycle.models import State
+from lifecycle.reports import checked_report
 from registry.errors import InvalidInput
 from tests.cast import Cast
 from tests.factories import promotion_at, simple_policy
@@ -57,11 +58,16 @@ def test_it_stays_with_the_approval(cast: Cast) -> None:
         ({**REPORT, "conditions": ["x"] * 51}, "report.conditions"),
     ],
 )  # fmt: skip
-def test_what_is_wrong_is_pointed_at(cast: Cast, report: Any, field: str) -> None:
-    promotion = promotion_at(cast, "awaiting_approval")
+def test_what_is_wrong_is_pointed_at(report: Any, field: str) -> None:
     with pytest.raises(InvalidInput) as refusal:
-        decide_promotion(promotion=promotion, verdict="approve", report=report, by=cast.principal("cora"))
+        checked_report(report)
     assert refusal.value.field == field
+
+
+def test_nothing_is_decided_with_a_report_that_is_wrong(cast: Cast) -> None:
+    promotion = promotion_at(cast, "awaiting_approval")
+    with pytest.raises(InvalidInput):
+        decide_promotion(promotion=promotion, verdict="approve", report={}, by=cast.principal("cora"))
     assert not promotion.approvals.exists()
 
 

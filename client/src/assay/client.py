@@ -28,6 +28,7 @@ from assay.digest import scan
 from assay.documents import LARGEST_ATTACHMENT, Documents, read_document, read_signature, without
 from assay.errors import VersionFailed
 from assay.freezes import Freezes
+from assay.glass import BrokenGlass
 from assay.http import Connection, Parameters
 from assay.incidents import Incidents
 from assay.redactions import Redactions
@@ -39,7 +40,7 @@ from assay.waiting import wait_while
 from assay.waivers import Waivers
 
 
-class Client(Documents, Incidents, Redactions, Waivers, Deployments, Approvals, Freezes):
+class Client(Documents, Incidents, Redactions, Waivers, Deployments, Approvals, Freezes, BrokenGlass):
     """Speaks to the server at `url` as the holder of `token`.
 
     What is not given comes from ASSAY_URL and ASSAY_TOKEN, then from the file that `assay login` wrote.

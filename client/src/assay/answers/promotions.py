@@ -65,6 +65,8 @@ class Promotion(TypedDict):
     approvals_wanted: NotRequired[WantedApprovals | None]
     # The freeze that keeps it from taking effect: {"freeze", "until", "sentence"}.
     held: NotRequired[dict[str, Any] | None]
+    # Who put it into effect alone, why, and what the review found; None where nobody did.
+    break_glass: NotRequired[dict[str, Any] | None]
     replaces: str | None
     reasons: list[str]
     outcome: str

@@ -14,6 +14,7 @@ from assay.cli import (
     deployments,
     files,
     freezes,
+    glass,
     importing,
     incident,
     incidents,
@@ -78,6 +79,7 @@ app.add_typer(keys.app, rich_help_panel="Evidence")
 app.add_typer(incident.app, rich_help_panel="Lifecycle")
 app.add_typer(waivers.app, rich_help_panel="Lifecycle")
 app.add_typer(freezes.app, rich_help_panel="Lifecycle")
+app.add_typer(glass.app, rich_help_panel="Lifecycle")
 app.add_typer(importing.app, rich_help_panel="Lineage")
 app.add_typer(redact.app, rich_help_panel="Lineage")
 

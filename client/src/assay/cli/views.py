@@ -218,6 +218,10 @@ def promotion_view(promotion: Promotion) -> RenderableType:
             )
             parts.append(line + plain(f": {approval['reason']}" if approval["reason"] else ""))
             parts += report_lines(approval.get("report"))
+    if glass := promotion.get("break_glass"):
+        told = glass["verdict"] or f"review {glass['state']}"
+        line = plain(f"  Glass broken by {glass['by']} ({told.replace('_', ' ')})", "bold red")
+        parts += [Text(""), line + plain(f": {glass['reason']}", "not bold")]
     return Group(*parts, Text(""), next_step(promotion))
 
 

@@ -110,7 +110,7 @@ class PromotionAdmin(ScopedAdmin):
             consequences=(
                 *held,
                 *given,
-                "Gates, quarantine and malicious files are not set aside; nobody does this for what they asked or made.",
+                "Gates, quarantine and malicious files are not set aside. Nobody does this for what is their own.",
                 "It is told to everybody who listens, and a second person reviews it within 24 h.",
             ),
             button="Break the glass",

@@ -46,7 +46,13 @@ def promotion_rows() -> QuerySet[Promotion]:
     )
     return (
         Promotion.objects.annotate(frozen=Subquery(frozen.order_by("-ends_at").values(told=window)[:1]))
-        .select_related("version__model__namespace", "replaces__model__namespace", "requested_by")
+        .select_related(
+            "version__model__namespace",
+            "replaces__model__namespace",
+            "requested_by",
+            "break_glass__by",
+            "break_glass__reviewed_by",
+        )
         .prefetch_related(
             Prefetch("gate_results", results), Prefetch("approvals", told_apart(Approval.objects.all()))
         )

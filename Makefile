@@ -8,7 +8,7 @@ INSTALLED := $(VENV)/.installed
 # Two processes, each with its own database, broker and corner of the store.
 PYTEST_ARGS ?= -n 2
 # What mypy and the import contract read.
-TYPED := config registry lineage lifecycle protocols console tests manage.py client/src
+TYPED := config registry lineage lifecycle protocols console tests manage.py client/src examples/pipeline
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_ROOT_USER_ACTION := ignore

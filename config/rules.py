@@ -112,6 +112,8 @@ RULES: dict[tuple[str, str], Rule] = {
     ("version-deprecate", "POST"): Holds(P.VERSION_DEPRECATE),
     ("version-reinstate", "POST"): Holds(P.VERSION_DEPRECATE),
     ("version-archive", "POST"): Holds(P.VERSION_DEPRECATE),
+    ("version-evidence", "GET"): Holds(P.JOURNAL_VERIFY),
+    ("period-evidence", "GET"): Holds(P.JOURNAL_VERIFY),
     ("model-production", "GET"): Holds(P.NAMESPACE_READ),
     ("deployments", "GET"): Holds(P.NAMESPACE_READ),
     ("deployment", "GET"): Holds(P.NAMESPACE_READ),
@@ -146,6 +148,11 @@ RULES: dict[tuple[str, str], Rule] = {
     ("freeze-end", "POST"): SignedInOnly("the right is asked of what the window covers"),
     ("policies", "GET"): Holds(P.NAMESPACE_READ),
     ("policies", "POST"): Holds(P.POLICY_EDIT),
+    ("policies-check", "POST"): Holds(P.NAMESPACE_READ),
+    ("model-policies", "GET"): Holds(P.NAMESPACE_READ),
+    ("policy", "GET"): Holds(P.NAMESPACE_READ),
+    ("policy-publish", "POST"): Holds(P.POLICY_PUBLISH),
+    ("policy-withdraw", "POST"): Holds(P.POLICY_PUBLISH),
     # ---- lifecycle: retention
     ("retention", "GET"): Holds(P.NAMESPACE_READ),
     ("retention", "PUT"): Holds(P.RETENTION_EDIT),
@@ -239,6 +246,7 @@ ADMIN_RULES: dict[str, AdminRule] = {
         "what a version is does not change; its stage is moved by promotions, its bytes are brought back here",
         {
             "open_page": Holds(P.NAMESPACE_READ),
+            "evidence": Holds(P.JOURNAL_VERIFY),
             "restore": Holds(P.VERSION_RESTORE),
             "delete_for_good": Holds(P.VERSION_DELETE),
         },
@@ -279,7 +287,12 @@ ADMIN_RULES: dict[str, AdminRule] = {
         "reported over REST and in the shell by what runs it; what ran where is history"
     ),
     "lifecycle.Policy": AdminRule(
-        "a published revision never changes; another one can be published", {"publish": Holds(P.POLICY_EDIT)}
+        "a revision never changes; another one can be drafted, and somebody publishes it",
+        {
+            "draft": Holds(P.POLICY_EDIT),
+            "publish": Holds(P.POLICY_PUBLISH),
+            "withdraw": Holds(P.POLICY_PUBLISH),
+        },
     ),
     "lifecycle.RetentionPolicy": AdminRule(
         "one a namespace, set by an action; a run does what the page listed",

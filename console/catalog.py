@@ -17,7 +17,8 @@ from lifecycle.dossier.production import production_of, running_of, running_vers
 from lifecycle.models import Promotion
 from registry.api.shows import MODEL_ROWS, VERSION_ROWS, attachment_json, latest_metrics, version_json
 from registry.models import ModelVersion, RegisteredModel, Stage
-from registry.permissions import visible
+from registry.permissions import can, visible
+from registry.roles import Permission
 
 MOST_VERSIONS = 100
 
@@ -92,6 +93,7 @@ class Version(CatalogPage):
                 "stages": facts.stage_changes(row),
                 "events": facts.events(row, self.principal),
                 "since": facts.in_production_since(row),
+                "exports": can(self.principal, Permission.JOURNAL_VERIFY, self.namespace.pk),
                 "address": settings.PUBLIC_URL,
             },
         )

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from django.db import IntegrityError, transaction
-from django.db.models import Count, Q
+from django.db.models import Count, F, Q
 from django.utils import timezone
 
 from lifecycle.gates import BROKEN, GATES
@@ -49,7 +49,7 @@ SEEDS: dict[str, dict[str, Any]] = {
 def ensure_seeded(namespace: Namespace) -> None:
     """Publish the seed policies for a namespace that has none. Safe to call side by side."""
     for target, seed in SEEDS.items():
-        if Policy.objects.filter(namespace=namespace, model=None, target=target).exists():
+        if Policy.objects.filter(namespace=namespace, model=None, risk_tier="", target=target).exists():
             continue
         try:
             with transaction.atomic():
@@ -67,12 +67,31 @@ def ensure_seeded(namespace: Namespace) -> None:
 
 
 def current(model: RegisteredModel, target: str) -> Policy:
-    """The newest published policy for the model and target: the model's own, else its namespace's."""
+    """The newest published policy for the model and target: the model's own, else its risk tier's, else its
+    namespace's."""
     ensure_seeded(model.namespace)
-    published = Policy.objects.filter(
-        namespace=model.namespace, target=target, state=Policy.State.PUBLISHED
-    ).order_by("-revision")
-    return published.filter(model=model).first() or published.filter(model=None)[0]
+    rows = Policy.objects.filter(
+        Q(model=model) | Q(model=None, risk_tier__in={"", model.risk_tier}),
+        namespace=model.namespace,
+        target=target,
+        state=Policy.State.PUBLISHED,
+    )
+    # A row with a model comes first, then one with a tier: there is no other tier among them.
+    return rows.order_by(F("model").asc(nulls_last=True), "-risk_tier", "-revision")[0]
+
+
+def in_force(
+    namespace: Namespace, target: str, model: RegisteredModel | None, risk_tier: str
+) -> Policy | None:
+    """The newest published revision for exactly these: a model has its own or none."""
+    rows = Policy.objects.filter(
+        namespace=namespace,
+        target=target,
+        model=model,
+        risk_tier=risk_tier,
+        state=Policy.State.PUBLISHED,
+    )
+    return rows.select_related("namespace", "model__namespace").order_by("-revision").first()
 
 
 def superseded(promotion: Promotion) -> str:
@@ -83,26 +102,33 @@ def superseded(promotion: Promotion) -> str:
     now = current(promotion.version.model, promotion.target)
     if now.pk == promotion.policy_id:
         return ""
-    return f"the policy changed: {now} was published after it was asked for"
+    if now.published_at and now.published_at > promotion.requested_at:
+        return f"the policy changed: {now} was published after it was asked for"
+    return f"the policy changed: by the model's risk tier, {now} applies now"
 
 
 def snapshot(policy: Policy) -> dict[str, Any]:
     """The policy as it is frozen onto a promotion: every gate with a key that is unique within it."""
     listed: list[dict[str, Any]] = []
-    floor = [{"gate": name, "parameters": GATES[name].checked({}, name)} for name in FLOOR[policy.target]]
-    have = {gate["gate"] for gate in policy.gates}
-    for gate in [*policy.gates, *(f for f in floor if f["gate"] not in have)]:
+    for gate in with_floor(policy.gates, policy.target):
         same = sum(1 for other in listed if other["gate"] == gate["gate"])
         key = gate["gate"] if not same else f"{gate['gate']}-{same + 1}"
         listed.append({"key": key, "gate": gate["gate"], "parameters": gate["parameters"]})
     least = 1 if policy.target == Stage.PRODUCTION else 0
     return {
-        "name": f"{policy.model or policy.namespace} {policy.target}",
+        "name": f"{policy.scope} {policy.target}",
         "revision": policy.revision,
         "target": policy.target,
         "gates": listed,
         "approvals": {**policy.approvals, "count": max(policy.approvals.get("count", 0), least)},
     }
+
+
+def with_floor(gates: list[dict[str, Any]], target: str) -> list[dict[str, Any]]:
+    """The gates, and those of the floor that are not among them."""
+    have = {gate["gate"] for gate in gates}
+    floor = [{"gate": name, "parameters": GATES[name].checked({}, name)} for name in FLOOR[target]]
+    return [*gates, *(gate for gate in floor if gate["gate"] not in have)]
 
 
 def rollback_snapshot(version: ModelVersion) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from lifecycle.api import (
     versions,
     waivers,
 )
+from lifecycle.audit import api as audit
 
 MODEL = "namespaces/<str:namespace>/models/<str:name>"
 VERSION = f"{MODEL}/versions/<int:number>"
@@ -28,6 +29,8 @@ urlpatterns: list[URLPattern] = [
         path(f"{VERSION}/{move}", promotions.MoveVersion.as_view(move=move), name=f"version-{move}")
         for move in MOVES
     ],
+    path(f"{VERSION}/evidence", audit.VersionEvidence.as_view(), name="version-evidence"),
+    path("namespaces/<str:namespace>/evidence", audit.PeriodEvidence.as_view(), name="period-evidence"),
     path(f"{MODEL}/production", production.Production.as_view(), name="model-production"),
     path(f"{MODEL}/deployments", deployments.Deployments.as_view(), name="deployments"),
     path(f"{MODEL}/deployments/<str:target>", deployments.OneDeployment.as_view(), name="deployment"),
@@ -54,4 +57,11 @@ urlpatterns: list[URLPattern] = [
     path("waivers/<uuid:id>/grant", waivers.DecideWaiver.as_view(verdict="grant"), name="waiver-grant"),
     path("waivers/<uuid:id>/refuse", waivers.DecideWaiver.as_view(verdict="refuse"), name="waiver-refuse"),
     path("namespaces/<str:namespace>/policies", policies.Policies.as_view(), name="policies"),
+    path("namespaces/<str:namespace>/policies/check", policies.CheckPolicy.as_view(), name="policies-check"),
+    path(f"{MODEL}/policies", policies.ModelPolicies.as_view(), name="model-policies"),
+    path("policies/<uuid:id>", policies.OnePolicy.as_view(), name="policy"),
+    *[
+        path(f"policies/<uuid:id>/{verb}", policies.DecidePolicy.as_view(action=verb), name=f"policy-{verb}")
+        for verb in policies.ACTIONS
+    ],
 ]

@@ -30,6 +30,7 @@ class Permission(StrEnum):
     VERSION_RESTORE = "version.restore"
     VERSION_DELETE = "version.delete"
     POLICY_EDIT = "policy.edit"
+    POLICY_PUBLISH = "policy.publish"
     ROLE_GRANT = "role.grant"
     KEY_EDIT = "key.edit"
     NAMESPACE_EDIT = "namespace.edit"
@@ -86,6 +87,7 @@ ROLES: dict[Role, frozenset[Permission]] = {
     | {
         P.DEPLOYMENT_REPORT,
         P.PROMOTION_DECIDE,
+        P.POLICY_PUBLISH,
         P.VERSION_ROLL_BACK,
         P.VERSION_SUSPEND,
         P.VERSION_QUARANTINE,
@@ -97,7 +99,15 @@ ROLES: dict[Role, frozenset[Permission]] = {
     Role.NAMESPACE_ADMIN: _ENGINEER
     | _AUDIT
     | _REDACT
-    | {P.POLICY_EDIT, P.ROLE_GRANT, P.KEY_EDIT, P.NAMESPACE_EDIT, P.WEBHOOK_EDIT, P.RETENTION_EDIT},
+    | {
+        P.POLICY_EDIT,
+        P.POLICY_PUBLISH,
+        P.ROLE_GRANT,
+        P.KEY_EDIT,
+        P.NAMESPACE_EDIT,
+        P.WEBHOOK_EDIT,
+        P.RETENTION_EDIT,
+    },
     Role.AUDITOR: _AUDIT,
 }
 

@@ -14,10 +14,10 @@ from typing import Any
 from django.db import transaction
 from django.utils import timezone
 
-from lifecycle.actions.policies import publish_policy, report_check
+from lifecycle.actions.policies import draft_policy, publish_policy, report_check
 from lifecycle.actions.promotions import decide_promotion, request_promotion
 from lifecycle.actions.waivers import ask_waiver
-from lifecycle.models import Promotion, State, Waiver
+from lifecycle.models import Policy, Promotion, State, Waiver
 from lifecycle.promotions import settle
 from lineage.models import Dataset, DatasetVersion, Edge, Experiment, Node, Run
 from registry.actions.evaluations import Measured, MeasuredOn, record_evaluation
@@ -118,13 +118,15 @@ def simple_policy(
 ) -> None:
     """Publish a policy of these gates; without any, of an accuracy of 0.8 on held-out data."""
     bound = {"gate": "metric_at_least", "parameters": {"metric": "accuracy", "bound": 0.8}}
-    publish_policy(
-        namespace=cast.namespace,
-        target=target,
-        gates=[bound] if gates is None else gates,
-        approvals={"count": approvals},
-        by=cast.principal("ada"),
+    published_policy(
+        cast, target=target, gates=[bound] if gates is None else gates, approvals={"count": approvals}
     )
+
+
+def published_policy(cast: Cast, **what: Any) -> Policy:
+    """What ada drafts and cora publishes."""
+    policy, _ = draft_policy(namespace=cast.namespace, by=cast.principal("ada"), **what)
+    return policy if policy.state == "published" else publish_policy(policy=policy, by=cast.principal("cora"))
 
 
 def staged_version(cast: Cast, value: float = 0.9, **more: Any) -> ModelVersion:

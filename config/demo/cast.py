@@ -64,8 +64,10 @@ class PipelineProcess:
             **{name: value for name, value in os.environ.items() if name != "ASSAY_SETTINGS"},
             "ASSAY_URL": self._cast.stack.url,
             "ASSAY_TOKEN": self._cast.tokens["ci"],
-            "PIPELINE_PORT": str(self._port),
+            "PYTHONPATH": str(CHECKOUT / "examples" / "pipeline"),
+            "PIPELINE_LISTEN": f"127.0.0.1:{self._port}",
             "PIPELINE_SECRET_FILE": str(self._secret_file),
+            "PIPELINE_SPOOL": str(self._secret_file.with_name("spool")),
             "PIPELINE_HELD_OUT": str(self._held_out),
         }
         self._process = subprocess.Popen(

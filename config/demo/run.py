@@ -19,7 +19,7 @@ from config.demo.telling import DoesNotHold, Teller
 from config.embedded.home import HomeIsBusy, free_port, write_private
 from config.embedded.supervisor import CannotStart, Stack
 
-PIPELINE_EVENTS = ["version.ready", "promotion.requested"]
+PIPELINE_EVENTS = ["version.ready"]
 
 
 def run(home: Path, port: int | None) -> int:

@@ -99,7 +99,7 @@ class ModelVersionAdmin(ScopedAdmin):
         "completeness_told", "lineage", "events",
     )  # fmt: skip
     inlines = (EvaluationInline, PromotionInline, CheckInline, StageChangeInline)
-    actions_detail = ("open_page", "restore", "delete_for_good")
+    actions_detail = ("open_page", "evidence", "restore", "delete_for_good")
     to_namespace = "model.namespace"
 
     def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
@@ -168,6 +168,12 @@ class ModelVersionAdmin(ScopedAdmin):
         return HttpResponseRedirect(
             reverse("version-page", args=[model.namespace.name, model.name, row.number])
         )
+
+    @page_action(description="Evidence", icon="download")
+    def evidence(self, request: HttpRequest, row: ModelVersion) -> HttpResponse:
+        model = row.model
+        address = reverse("version-evidence", args=[model.namespace.name, model.name, row.number])
+        return HttpResponseRedirect(f"{address}?as=html")
 
     def offers(self, request: HttpRequest, action: str, row: Any) -> bool:
         if (

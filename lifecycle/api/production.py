@@ -33,7 +33,7 @@ class Production(Endpoint):
         reported to run. `?at=` a time in UTC: as it was then."""
         model, asked = self.model(name), request.query_params.get("at")
         now = timezone.now()
-        at = _time(asked) if asked else now
+        at = time_of(asked) if asked else now
         approved = approved_at(model, at)
         promotions = promotion_rows().filter(pk__in=[approved.promotion_id] if approved.promotion_id else [])
         promotion = promotion_json(found) if (found := promotions.first()) else None
@@ -56,11 +56,12 @@ class Production(Endpoint):
         )
 
 
-def _time(given: str) -> datetime:
+def time_of(given: str, name: str = "at") -> datetime:
+    """A time that was given as the parameter `name`. Raises InvalidInput."""
     try:
         parsed = parse_datetime(given)
     except ValueError:
         parsed = None
     if parsed is None or parsed.tzinfo is None:
-        raise InvalidInput("at is a time in UTC, such as 2026-01-31T12:00:00Z.", field="at")
+        raise InvalidInput(f"{name} is a time in UTC, such as 2026-01-31T12:00:00Z.", field=name)
     return parsed

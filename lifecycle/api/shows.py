@@ -12,7 +12,6 @@ from django.utils import timezone
 
 from lifecycle.approvals import Tally, approver_of, groups_of, tally, told_apart
 from lifecycle.freezes import told
-from lifecycle.gates import GATES
 from lifecycle.gates.evaluate import latest_results
 from lifecycle.models import (
     OPEN,
@@ -26,7 +25,7 @@ from lifecycle.models import (
     State,
     Waiver,
 )
-from registry.errors import InvalidInput
+from lifecycle.revisions import claim
 
 WAIVER_STATES = ("asked", "granted", "refused", "expired")
 
@@ -167,7 +166,7 @@ def _gate(listed: dict[str, Any], result: GateResult | None) -> dict[str, Any]:
     return {
         "key": listed["key"],
         "gate": listed["gate"],
-        "claim": _claim(listed["gate"], listed["parameters"]),
+        "claim": claim(listed),
         "verdict": result.verdict if result else GateResult.Verdict.PENDING.value,
         "sentence": result.sentence if result else "Not evaluated yet.",
         "evidence": result.evidence if result else {},
@@ -208,28 +207,32 @@ def _of_waiver(waiver: Waiver) -> dict[str, Any]:
     }
 
 
-def _claim(name: str, parameters: dict[str, Any]) -> str:
-    """What the gate demands, in words; its bare name when this installation does not know it any more, or would not
-    take these parameters today."""
-    gate = GATES.get(name)
-    try:
-        return gate.claim(gate.checked(parameters, name)) if gate else name
-    except InvalidInput:
-        return name
-
-
 def policy_json(policy: Policy) -> dict[str, Any]:
-    """A published revision, each gate with its claim in words."""
+    """A revision, each gate with its claim in words. `state` is draft, published or withdrawn."""
     return {
         "id": str(policy.pk),
+        "namespace": policy.namespace.name,
         "model": policy.model.name if policy.model else None,
+        "risk_tier": policy.risk_tier,
         "target": policy.target,
         "revision": policy.revision,
-        "gates": [{**gate, "claim": _claim(gate["gate"], gate["parameters"])} for gate in policy.gates],
+        "state": policy.state,
+        "gates": [{**gate, "claim": claim(gate)} for gate in policy.gates],
         "approvals": policy.approvals,
+        "reason": policy.reason,
+        "replaces": policy.replaces.revision if policy.replaces else None,
+        "drafted_at": policy.created_at,
+        "drafted_by": policy.created_by.get_username() if policy.created_by else "assay",
         "published_at": policy.published_at,
-        "published_by": policy.created_by.get_username() if policy.created_by else "assay",
+        "published_by": _publisher(policy),
     }
+
+
+def _publisher(policy: Policy) -> str | None:
+    if policy.state != Policy.State.PUBLISHED:
+        return None
+    # The first revisions of a namespace come with it.
+    return policy.published_by.get_username() if policy.published_by else "assay"
 
 
 def check_json(report: CheckReport) -> dict[str, Any]:

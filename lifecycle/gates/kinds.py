@@ -14,6 +14,14 @@ from registry.errors import InvalidInput
 from registry.models import EvaluationMetric, ModelVersion, User
 
 Verdict = GateResult.Verdict
+# What a parameter is, in words.
+KINDS = {
+    str: "a text",
+    float: "a number",
+    int: "a whole number",
+    bool: "true or false",
+    list: "a list of texts",
+}
 
 
 @dataclass(frozen=True)
@@ -132,7 +140,7 @@ def _value(gate: str, parameter: Parameter, given: dict[str, Any], where: str) -
             raise InvalidInput(f"{parameter.name} is at most {parameter.most:g}.", field=where)
         return float(value)
     if not isinstance(value, parameter.kind) or isinstance(value, bool) != (parameter.kind is bool):
-        raise InvalidInput(f"{parameter.name} is a {parameter.kind.__name__}.", field=where)
+        raise InvalidInput(f"{parameter.name} is {KINDS[parameter.kind]}.", field=where)
     if isinstance(value, list) and not all(isinstance(each, str) for each in value):
         raise InvalidInput(f"{parameter.name} is a list of texts.", field=where)
     if parameter.choices and value not in parameter.choices:

@@ -4,11 +4,11 @@ from lifecycle.models.deployments import Deployment, DeploymentChange, Drift
 from lifecycle.models.freezes import FreezeWindow
 from lifecycle.models.glass import BreakGlass
 from lifecycle.models.incidents import Incident, Severity
+from lifecycle.models.policies import Policy
 from lifecycle.models.promotions import (
     Approval,
     CheckReport,
     GateResult,
-    Policy,
     Promotion,
     StagedAlias,
     StagedChange,

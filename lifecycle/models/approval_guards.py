@@ -5,12 +5,13 @@ from __future__ import annotations
 from registry.models.triggers import active_person, right
 from registry.roles import DESIGNATED
 
-# Of the promotion NEW: the id of the newest published policy for its model and target, the model's own first.
+# Of the promotion NEW: the id of the newest published policy for its target, of its model, else of the model's risk
+# tier, else of all of the namespace.
 POLICY_IN_FORCE = """SELECT p.id FROM lifecycle_policy p, registry_modelversion v
     JOIN registry_registeredmodel m ON m.id = v.model_id
     WHERE v.id = NEW.version_id AND p.state = 'published' AND p.target = NEW.target
-        AND p.namespace_id = m.namespace_id AND (p.model_id = m.id OR p.model_id IS NULL)
-    ORDER BY p.model_id IS NULL, p.revision DESC LIMIT 1"""
+        AND p.namespace_id = m.namespace_id AND coalesce(p.model_id, m.id) = m.id AND p.risk_tier IN ('', m.risk_tier)
+    ORDER BY p.model_id IS NULL, p.risk_tier = '', p.revision DESC LIMIT 1"""
 # Of the promotion NEW, whose model and namespace are in `home`: a freeze stands, by the clock and not by the beginning
 # of the transaction, which may have waited.
 FROZEN = """EXISTS (SELECT 1 FROM lifecycle_freezewindow f WHERE f.ended_at IS NULL

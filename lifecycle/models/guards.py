@@ -123,15 +123,15 @@ class PolicyFrozen(Always):
     name = "policy_frozen"
     when = pgtrigger.Before
     operation = pgtrigger.Insert
-    declare = [("held", "record"), ("carried", "jsonb"), ("home", "uuid")]
+    declare = [("held", "record"), ("carried", "jsonb")]
 
     def get_func(self, model: models.Model) -> str:
         return f"""
             IF NEW.kind = 'rollback' THEN RETURN NEW; END IF;
-            SELECT m.namespace_id INTO home FROM registry_modelversion v
-                JOIN registry_registeredmodel m ON m.id = v.model_id WHERE v.id = NEW.version_id;
-            SELECT p.* INTO held FROM lifecycle_policy p WHERE p.id = NEW.policy_id AND p.state = 'published'
-                AND p.target = NEW.target AND p.namespace_id = home;
+            SELECT p.* INTO held FROM lifecycle_policy p JOIN registry_modelversion v ON v.id = NEW.version_id
+                JOIN registry_registeredmodel m ON m.id = v.model_id AND m.namespace_id = p.namespace_id
+                WHERE p.id = NEW.policy_id AND p.state = 'published' AND p.target = NEW.target
+                    AND coalesce(p.model_id, m.id) = m.id AND p.risk_tier IN ('', m.risk_tier);
             SELECT coalesce(jsonb_agg(jsonb_build_object('gate', g->'gate', 'parameters', g->'parameters')), '[]')
                 INTO carried FROM jsonb_array_elements(NEW.policy_snapshot->'gates') g;
             IF held.id IS NULL OR NOT (carried @> held.gates)

@@ -1,4 +1,4 @@
-"""Policies, promotions, what the gates said, and who decided."""
+"""Promotions, what the gates said, and who decided."""
 
 from __future__ import annotations
 
@@ -18,77 +18,15 @@ from lifecycle.models.guards import (
     Satisfied,
     TrueToTheStage,
 )
+from lifecycle.models.policies import TARGETS, Policy
 from lifecycle.models.states import STATE_EDGES, State
 from lifecycle.models.waiver_guards import WaivedByTwo
 from lineage.models import Edge
-from registry.models import Alias, ModelVersion, Namespace, RegisteredModel, Stage, StageChange, User
+from registry.models import Alias, ModelVersion, StageChange, User
 from registry.models.immutability import AppendOnlyModel
 from registry.models.leases import Leased
 from registry.models.triggers import AppendOnly, Fixed, LegalEdges, NeverDeleted
 from registry.models.visibility import scoped_by
-
-TARGETS = [(Stage.STAGING.value, "staging"), (Stage.PRODUCTION.value, "production")]
-
-
-class Policy(models.Model):
-    """What it takes to reach a stage: typed gates in order, and approvals. A published revision never changes."""
-
-    class State(models.TextChoices):
-        DRAFT = "draft"
-        PUBLISHED = "published"
-
-    sealable: ClassVar[bool] = True
-    stays: ClassVar[dict[str, str]] = {
-        "gates": "Promotions were decided by it: publish another revision without it."
-    }
-
-    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
-    namespace = models.ForeignKey(Namespace, on_delete=models.PROTECT, related_name="policies")
-    # None: for every model of the namespace.
-    model = models.ForeignKey(
-        RegisteredModel, null=True, blank=True, on_delete=models.PROTECT, related_name="policies"
-    )
-    target = models.CharField(max_length=11, choices=TARGETS)
-    revision = models.PositiveIntegerField()
-    state = models.CharField(max_length=9, choices=State.choices, default=State.DRAFT)
-    # A list of gates, each its name and its parameters.
-    gates = models.JSONField(default=list)
-    # How many people must approve: {"count": n}.
-    approvals = models.JSONField(default=dict)
-    created_by = models.ForeignKey(User, null=True, on_delete=models.PROTECT, related_name="+")
-    created_at = models.DateTimeField(auto_now_add=True)
-    published_at = models.DateTimeField(null=True, blank=True)
-
-    objects = scoped_by("namespace_id").as_manager()
-
-    class Meta:
-        verbose_name_plural = "policies"
-        triggers: ClassVar = [
-            NeverDeleted(),
-            Fixed(
-                [
-                    "namespace_id",
-                    "model_id",
-                    "target",
-                    "revision",
-                    "state",
-                    "gates",
-                    "approvals",
-                    "published_at",
-                ],
-                once="OLD.state = 'published'",
-            ),
-        ]
-        constraints: ClassVar = [
-            models.UniqueConstraint(
-                fields=["namespace", "model", "target", "revision"],
-                nulls_distinct=False,
-                name="one_policy_per_revision",
-            )
-        ]
-
-    def __str__(self) -> str:
-        return f"{self.model or self.namespace} {self.target} policy, revision {self.revision}"
 
 
 class Promotion(Leased):

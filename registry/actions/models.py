@@ -14,7 +14,7 @@ from registry.models.people import name_is_valid
 from registry.permissions import check_can
 from registry.roles import Permission
 
-EDITABLE = ("task", "description", "card", "intended_use", "excluded_use", "tags")
+EDITABLE = ("task", "description", "card", "intended_use", "excluded_use", "risk_tier", "tags")
 
 
 @transaction.atomic
@@ -75,12 +75,14 @@ def ensure_model(
 
 @transaction.atomic
 def edit_model(*, model: RegisteredModel, by: Principal, **changes: Any) -> RegisteredModel:
-    """Change task, description, card, intended and excluded use, or tags. In tags, the keys given are set, and
-    removed when null.
+    """Change task, description, card, intended and excluded use, risk tier, or tags. In tags, the keys given are
+    set, and removed when null. The risk tier, by which policies go, is changed by who may edit those.
 
     An edit that changes nothing records nothing. Raises Forbidden, InvalidInput.
     """
     check_can(by, Permission.MODEL_EDIT, model.namespace)
+    if "risk_tier" in changes:
+        check_can(by, Permission.POLICY_EDIT, model.namespace)
     rows = RegisteredModel.objects.select_for_update(no_key=True, of=("self",)).select_related("namespace")
     row: RegisteredModel = rows.get(pk=model.pk)
     _edit("model.edited", row, row.namespace, by, EDITABLE, changes)

@@ -33,6 +33,9 @@ class ModelBody(AboutModel):
 class ModelChanges(AboutModel):
     intended_use = serializers.CharField(required=False, allow_blank=True, max_length=10_000)
     excluded_use = serializers.CharField(required=False, allow_blank=True, max_length=10_000)
+    risk_tier = serializers.CharField(
+        required=False, allow_blank=True, max_length=40, help_text="policies go by it"
+    )
     tags = TagsField(required=False, removable=True)
 
 

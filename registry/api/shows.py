@@ -278,6 +278,7 @@ def model_json(model: RegisteredModel) -> dict[str, Any]:
         "card": model.card,
         "intended_use": model.intended_use,
         "excluded_use": model.excluded_use,
+        "risk_tier": model.risk_tier,
         "tags": model.tags,
         "owner": model.owner.get_username() if model.owner else None,
         "aliases": {alias.name: alias.version.number for alias in model.aliases.all()},

@@ -46,6 +46,17 @@ CONSTRAINTS: dict[str, tuple[str, str]] = {
     "own_quarantine": ("own-quarantine", "Who put a version under quarantine does not lift it."),
     "not_a_lifter": ("forbidden", "A quarantine is lifted by an active person who holds the right to."),
     "policy_not_frozen": ("policy-not-frozen", "A promotion carries all that its published policy asks for."),
+    "own_policy": ("own-policy", "Who drafted a production policy does not publish it."),
+    "not_a_publisher": (
+        "forbidden",
+        "A production policy is published by an active person who holds the right to.",
+    ),
+    "policy_not_drafted": ("policy-not-drafted", "A policy is drafted first, then published."),
+    "policy_overtaken": (
+        "policy-overtaken",
+        "Another revision was published since it was drafted: draft it again.",
+    ),
+    "one_draft_at_a_time": ("policy-drafted", "A draft waits in this place already."),
     "not_a_decider": ("forbidden", "This is decided by an active person who holds the right to."),
     "own_redaction": ("own-redaction", "Who asked for a redaction cannot decide on it."),
     "redaction_not_approved": (

@@ -15,7 +15,8 @@ from django.utils import timezone
 from lifecycle.actions.deployments import report_deployment
 from lifecycle.actions.freezes import set_freeze
 from lifecycle.actions.incidents import open_incident
-from lifecycle.models import FreezeWindow, Incident, Promotion, Waiver
+from lifecycle.actions.policies import draft_policy
+from lifecycle.models import FreezeWindow, Incident, Policy, Promotion, Waiver
 from lineage.models import Run
 from registry.actions.aliases import move_alias
 from registry.actions.attachments import add_attachment
@@ -64,6 +65,7 @@ class Scene:
     waiver: Waiver
     incident: Incident
     freeze: FreezeWindow
+    policy: Policy
 
     def ids(self) -> dict[str, Any]:
         """The row that a route with `<uuid:id>` is tried on; each such route must be here."""
@@ -80,6 +82,9 @@ class Scene:
             "run": self.run,
             "run-log": self.run,
             "run-datasets": self.run,
+            "policy": self.policy,
+            "policy-publish": self.policy,
+            "policy-withdraw": self.policy,
             "promotion": self.asking,
             "promotion-approve": self.asking,
             "promotion-reject": self.asking,
@@ -154,6 +159,13 @@ def scene(cast: Cast) -> Scene:
             namespace=cast.namespace, name="release", pem=pem_of(a_key()), by=cast.principal("ada")
         ),
         waiver=a_waiver(cast),
+        policy=draft_policy(
+            namespace=cast.namespace,
+            target="staging",
+            gates=[],
+            approvals={"count": 2},
+            by=cast.principal("ada"),
+        )[0],
         incident=open_incident(
             model=production.model, severity="low", title="slow", by=cast.principal("ben")
         ),

@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from lifecycle.actions.deployments import Report, report_deployment
 from lifecycle.actions.incidents import open_incident
-from lifecycle.actions.policies import publish_policy, report_check
+from lifecycle.actions.policies import draft_policy, publish_policy, report_check
 from lifecycle.actions.promotions import decide_promotion, request_promotion
 from lifecycle.actions.waivers import ask_waiver
 from lifecycle.models import Promotion
@@ -130,13 +130,14 @@ class _Maker:
             {"gate": "external_check", "parameters": {"name": "integration"}},
         ]
         for target, gates, count in (("staging", staging, 0), ("production", production, 1)):
-            publish_policy(
+            policy, _ = draft_policy(
                 namespace=self.namespace,
                 target=target,
                 gates=gates,
                 approvals={"count": count},
                 by=self.by("ada"),
             )
+            publish_policy(policy=policy, by=self.by("cora"))
 
     @transaction.atomic
     def version(self, number: int, *, training: str, parameters: dict[str, Any]) -> ModelVersion:

@@ -19,6 +19,7 @@ load_run_file()
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 django.setup()
 
+from lifecycle.models import Policy  # noqa: E402
 from tests.console.scene import make_scene  # noqa: E402 - models need Django set up
 
 WIDTHS = {"": (1280, 800), "-narrow": (390, 844)}
@@ -31,6 +32,7 @@ def main(folder: Path, url: str) -> int:
     )
     folder.mkdir(parents=True, exist_ok=True)
     room, model = scene.namespace.name, "card-scorer"
+    policy = Policy.objects.filter(namespace=scene.namespace, target="production").latest("revision")
     visits = {
         "cora": {
             "desk": "/admin/desk/",
@@ -57,6 +59,8 @@ def main(folder: Path, url: str) -> int:
         "ada": {
             "admin-namespace": f"/admin/registry/namespace/{scene.namespace.pk}/change/",
             "admin-grant": f"/admin/registry/namespace/{scene.namespace.pk}/grant/",
+            "admin-policy": f"/admin/lifecycle/policy/{policy.pk}/change/",
+            "admin-policy-draft": f"/admin/lifecycle/policy/{policy.pk}/draft/",
             "decision-ada": f"/admin/desk/{scene.waiting.pk}/",
         },
         "mallory": {"home-empty": "/"},

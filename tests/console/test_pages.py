@@ -99,6 +99,20 @@ def test_the_version_page_tells_what_a_scan_found(scene: Scene) -> None:
     assert "skops malicious It imports &lt;os.system&gt;. In 1.npy." in told
 
 
+def test_only_who_may_take_evidence_out_is_offered_it(scene: Scene) -> None:
+    page, download = f"/m/{scene.namespace.name}/card-scorer/2", "/card-scorer/versions/2/evidence"
+    assert download not in signed_in(scene, "vera").get(page).content.decode()
+    client = signed_in(scene, "ada")
+    told = client.get(page).content.decode()
+    assert f"{download}?as=html" in told
+    address = told.partition(download)[0].rpartition('"')[2] + download
+    answer = client.get(f"{address}?as=html")
+    assert answer["Content-Disposition"].endswith('card-scorer-2.evidence.html"')
+    version = f"/admin/registry/modelversion/{scene.versions[1].pk}/evidence/"
+    assert client.get(version).headers["Location"] == f"{address}?as=html"
+    assert signed_in(scene, "vera").get(version).status_code == 403
+
+
 def test_the_model_page_tells_on_whose_approval_production_runs(scene: Scene) -> None:
     told = text(signed_in(scene, "vera").get(f"/m/{scene.namespace.name}/card-scorer"))
     asked, approved = scene.people["eve"].username, scene.people["cora"].username

@@ -7,12 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from lifecycle.actions.policies import publish_policy
 from lifecycle.promotions import settle
 from registry.actions.roles import create_group, grant_role
 from tests.cast import Cast
 from tests.conftest import Live
-from tests.factories import fresh, promotion_at
+from tests.factories import fresh, promotion_at, published_policy
 from tests.journeys.conftest import Run
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -22,12 +21,11 @@ def test_frozen_approved_broken_and_reviewed(cast: Cast, live: Live, run: Run, t
     create_group(namespace=cast.namespace, name="risk", by=cast.principal("ada"))
     for who, role in (("vera", "risk"), ("otto", "production_operator")):
         grant_role(namespace=cast.namespace, user=cast.user(who), role=role, by=cast.principal("ada"))
-    publish_policy(
-        namespace=cast.namespace,
+    published_policy(
+        cast,
         target="production",
         gates=[],
         approvals={"count": 2, "groups": [{"group": "risk", "count": 1}]},
-        by=cast.principal("ada"),
     )
     first, second = (promotion_at(cast, "awaiting_approval") for _ in range(2))
 

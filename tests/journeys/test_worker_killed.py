@@ -19,7 +19,6 @@ from pytest_django import Settings
 from config.embedded import programs
 from config.embedded.process import Child
 from lifecycle import promotions
-from lifecycle.actions.policies import publish_policy
 from lifecycle.actions.promotions import move_version, request_promotion
 from lifecycle.actions.retention import edit_retention, run_retention
 from lifecycle.models import GateResult, Promotion, TierMove
@@ -28,7 +27,7 @@ from registry.artifacts.quarantine import lock_content
 from registry.models import Delivery, Event, ModelVersion
 from tests.cast import make_cast
 from tests.conftest import Process
-from tests.factories import evaluate, ready_version
+from tests.factories import evaluate, published_policy, ready_version
 from tests.registry.artifacts.sending import again, published, register, send, sha256, stored
 
 WITHIN = 90.0  # seconds from the restart; the lease is 60
@@ -186,10 +185,7 @@ def _play(worker: Child, beat: Child, receiver: Receiver) -> None:
 
 def _tell_something(cast: Any) -> None:
     """An event that the webhook listens for."""
-    from_admin = cast.principal("ada")
-    publish_policy(
-        namespace=cast.namespace, target="staging", gates=[], approvals={"count": 0}, by=from_admin
-    )
+    published_policy(cast, target="staging", gates=[], approvals={"count": 0})
 
 
 def _once_in_effect(

@@ -12,7 +12,7 @@ from django.db import IntegrityError, connection, transaction
 from django.test import Client
 from django.utils import timezone
 
-from lifecycle.actions.policies import publish_policy
+from lifecycle.actions.policies import draft_policy
 from lifecycle.actions.promotions import OwnRequest, decide_promotion
 from lifecycle.approvals import Approver, _unfilled, tally
 from lifecycle.dossier.inbox import count_waiting
@@ -24,10 +24,10 @@ from registry.actions.roles import NameTaken, create_group, grant_role, revoke_r
 from registry.errors import Forbidden, InvalidInput, NotVisible
 from registry.models import SYSTEM, Event, RegisteredModelGroupPermission
 from tests.cast import Cast
-from tests.factories import fresh, promotion_at, staged_version
+from tests.factories import fresh, promotion_at, published_policy, staged_version
 
 RISK = {"group": "risk", "count": 1}
-GATES = '[{"gate": "scan_clean"}]'
+GATES = {"gate": ["scan_clean"], "do": "save"}
 LEGAL = {"group": "legal", "count": 1}
 
 
@@ -53,12 +53,8 @@ def put(cast: Cast, who: str, group: str) -> None:
 
 
 def policy(cast: Cast, count: int, *groups: dict[str, Any], **more: Any) -> Policy:
-    return publish_policy(
-        namespace=cast.namespace,
-        target="production",
-        gates=[],
-        approvals={"count": count, "groups": list(groups), **more},
-        by=cast.principal("ada"),
+    return published_policy(
+        cast, target="production", gates=[], approvals={"count": count, "groups": list(groups), **more}
     )
 
 
@@ -213,7 +209,7 @@ def test_designated_reviewers_do_not_count_where_the_policy_says_so(team: Cast) 
 )  # fmt: skip
 def test_what_is_wrong_is_pointed_at(team: Cast, approvals: Any, field: str, told: str) -> None:
     with pytest.raises(InvalidInput, match=told) as refusal:
-        publish_policy(
+        draft_policy(
             namespace=team.namespace,
             target="production",
             gates=[],
@@ -307,18 +303,16 @@ def test_the_policy_is_written_in_the_admin(team: Cast) -> None:
     row = policy(team, 1)
     page = Client()
     page.force_login(team.user("ada"))
-    address = f"/admin/lifecycle/policy/{row.pk}/publish/"
-    wrong = page.post(address, {"gates": GATES, "approvals": 2, "groups": "risk: many"})
+    address = f"/admin/lifecycle/policy/{row.pk}/draft/"
+    wrong = page.post(address, {**GATES, "approvals": 2, "groups": "risk: many"})
     assert "is not of the form" in wrong.content.decode()
     assert "risk has" not in wrong.content.decode()
-    missing = page.post(address, {"gates": GATES, "approvals": 2, "groups": "rsk: 1"})
+    missing = page.post(address, {**GATES, "approvals": 2, "groups": "rsk: 1"})
     assert "has no group" in missing.content.decode()
-    assert (
-        page.post(address, {"gates": GATES, "approvals": 2, "groups": "risk: 1\n\nlegal"}).status_code == 302
-    )
+    assert page.post(address, {**GATES, "approvals": 2, "groups": "risk: 1\n\nlegal"}).status_code == 302
     newest = Policy.objects.filter(namespace=team.namespace, target="production").latest("revision")
     assert newest.approvals == {"count": 2, "groups": [RISK, LEGAL]}
-    assert "risk: 1" in page.get(f"/admin/lifecycle/policy/{newest.pk}/publish/").content.decode()
+    assert "risk: 1" in page.get(f"/admin/lifecycle/policy/{newest.pk}/draft/").content.decode()
     assert "2, 1 of risk, 1 of legal" in page.get("/admin/lifecycle/policy/").content.decode()
 
 

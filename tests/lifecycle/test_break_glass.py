@@ -11,11 +11,12 @@ from django.utils import timezone
 
 from lifecycle.actions.freezes import set_freeze
 from lifecycle.actions.glass import GlassHolds, NothingToReview, break_glass, review_glass
+from lifecycle.actions.policies import publish_policy
 from lifecycle.actions.promotions import OwnRequest, decide_promotion, request_promotion, roll_back
 from lifecycle.actions.quarantine import quarantine_versions
 from lifecycle.dossier.inbox import inbox
 from lifecycle.glass import tell_overdue
-from lifecycle.models import Approval, BreakGlass, GateResult, Promotion, State
+from lifecycle.models import Approval, BreakGlass, GateResult, Policy, Promotion, State
 from lifecycle.promotions import PromotionIsClosed, settle
 from lifecycle.tasks.promotions import sweep_promotions
 from registry.actions.people import create_user
@@ -96,6 +97,7 @@ def test_a_group_that_is_missing_is_set_aside(cast: Cast) -> None:
         format="json",
     )
     assert answer.status_code == 201, answer.content
+    publish_policy(policy=Policy.objects.get(pk=answer.json()["id"]), by=cast.principal("cora"))
     promotion = promotion_at(cast, "awaiting_approval")
     # Who decides by the group alone is no operator.
     with pytest.raises(Forbidden, match=r"promotion\.decide"):
@@ -208,7 +210,7 @@ def test_never_in_spite_of_the_floor_below_it(cast: Cast, waiting: Promotion) ->
 
 
 def test_what_has_changed_is_void_and_no_glass_is_broken(cast: Cast, waiting: Promotion) -> None:
-    simple_policy(cast, "production", gates=[], approvals=2)
+    simple_policy(cast, "production", gates=[], approvals=3)
     assert broken(cast, waiting).state == State.VOID
     assert not BreakGlass.objects.filter(promotion=waiting).exists()
 

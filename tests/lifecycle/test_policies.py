@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 
-from lifecycle.actions.policies import publish_policy
+from lifecycle.actions.policies import draft_policy, publish_policy
 from lifecycle.models import Policy
 from lifecycle.policies import FLOOR, current, ensure_seeded, snapshot
 from registry.errors import Forbidden, InvalidInput, NotVisible
 from registry.models import Event
 from tests.cast import Cast
-from tests.factories import ready_version
+from tests.factories import published_policy, ready_version
 
 
 def test_a_new_namespace_starts_with_the_seeds(cast: Cast) -> None:
@@ -40,19 +40,19 @@ def test_each_publication_is_a_revision_with_its_event(cast: Cast) -> None:
     event = Event.objects.get(namespace=cast.namespace, type="policy.published")
     assert event.before is not None
     assert event.before["revision"] == 1
-    assert event.actor == cast.user("ada")
+    assert event.actor == cast.user("cora")
+    drafted = Event.objects.get(namespace=cast.namespace, type="policy.drafted")
+    assert drafted.actor == cast.user("ada")
+    assert drafted.after is not None
+    assert (
+        "Changed: auc on test is at least 0.7; before: accuracy on test is at least 0.8."
+        in drafted.after["changes"]
+    )
 
 
 def test_a_models_own_policy_wins(cast: Cast) -> None:
     model = ready_version(cast).model
-    own = publish_policy(
-        namespace=cast.namespace,
-        model=model,
-        target="staging",
-        gates=[],
-        approvals={"count": 0},
-        by=cast.principal("ada"),
-    )
+    own = published_policy(cast, model=model, target="staging", gates=[], approvals={"count": 0})
     publish(cast)
 
     assert current(model, "staging") == own
@@ -80,7 +80,7 @@ def test_the_same_gate_twice_has_two_keys(cast: Cast) -> None:
 
 
 @pytest.mark.parametrize("who", ["ben", "eve", "cora", "otto", "ci"])
-def test_only_namespace_admins_publish(cast: Cast, who: str) -> None:
+def test_only_namespace_admins_draft(cast: Cast, who: str) -> None:
     with pytest.raises(Forbidden):
         publish(cast, by=who)
 
@@ -138,10 +138,11 @@ def test_production_asks_for_at_least_one_approval(cast: Cast, approvals: Any) -
 def publish(
     cast: Cast, *, target: str = "staging", gates: Any = (), approvals: Any = None, by: str = "ada"
 ) -> Policy:
-    return publish_policy(
+    policy, _ = draft_policy(
         namespace=cast.namespace,
         target=target,
         gates=list(gates) if gates == () else gates,
         approvals={"count": 0} if approvals is None and target == "staging" else approvals,
         by=cast.principal(by),
     )
+    return publish_policy(policy=policy, by=cast.principal("cora"))

@@ -11,7 +11,6 @@ from django.db import IntegrityError, connection, transaction
 from django.utils import timezone
 
 from lifecycle.actions import promotions as actions
-from lifecycle.actions.policies import publish_policy
 from lifecycle.actions.promotions import decide_promotion, move_version, request_promotion
 from lifecycle.models import Promotion, State
 from lifecycle.promotions import PromotionIsClosed, apply, settle
@@ -20,7 +19,7 @@ from registry.actions.roles import grant_role
 from registry.journal import outbox
 from registry.models import Event
 from tests.cast import Cast
-from tests.factories import evaluate, fresh, promotion_at, simple_policy, staged_version
+from tests.factories import evaluate, fresh, promotion_at, published_policy, simple_policy, staged_version
 
 BOUND = {"gate": "metric_at_least", "parameters": {"metric": "accuracy", "bound": 0.8}}
 
@@ -41,17 +40,12 @@ def evidence(cast: Cast, promotion: Promotion) -> None:
 
 
 def policy(cast: Cast, promotion: Promotion) -> None:
-    simple_policy(cast, "production", gates=[BOUND], approvals=2)
+    simple_policy(cast, "production", gates=[BOUND], approvals=3)
 
 
 def own_policy(cast: Cast, promotion: Promotion) -> None:
-    publish_policy(
-        namespace=cast.namespace,
-        model=promotion.version.model,
-        target="production",
-        gates=[],
-        approvals={"count": 1},
-        by=cast.principal("ada"),
+    published_policy(
+        cast, model=promotion.version.model, target="production", gates=[], approvals={"count": 1}
     )
 
 

@@ -12,7 +12,6 @@ from assay import settings
 from assay.answers import (
     Comparison,
     Deletion,
-    Evaluation,
     Event,
     Graph,
     Identity,
@@ -25,12 +24,14 @@ from assay.answers import (
 from assay.approvals import Approvals
 from assay.deployments import Deployments
 from assay.digest import scan
-from assay.documents import LARGEST_ATTACHMENT, Documents, read_document, read_signature, without
+from assay.documents import LARGEST_ATTACHMENT, read_document, read_signature, without
 from assay.errors import VersionFailed
+from assay.evidence import Evidence
 from assay.freezes import Freezes
 from assay.glass import BrokenGlass
 from assay.http import Connection, Parameters
 from assay.incidents import Incidents
+from assay.policies import Policies
 from assay.redactions import Redactions
 from assay.references import API, Reference, model_path, namespace_path, version_path
 from assay.transfer import download, upload
@@ -40,7 +41,9 @@ from assay.waiting import wait_while
 from assay.waivers import Waivers
 
 
-class Client(Documents, Incidents, Redactions, Waivers, Deployments, Approvals, Freezes, BrokenGlass):
+class Client(
+    Evidence, Incidents, Redactions, Waivers, Deployments, Policies, Approvals, Freezes, BrokenGlass
+):
     """Speaks to the server at `url` as the holder of `token`.
 
     What is not given comes from ASSAY_URL and ASSAY_TOKEN, then from the file that `assay login` wrote.
@@ -219,45 +222,17 @@ class Client(Documents, Incidents, Redactions, Waivers, Deployments, Approvals, 
         """The journal of a namespace: what happened, by whom, why."""
         return list(self.pages(f"{namespace_path(namespace)}/events", {"type": type}, limit))
 
-    # Evidence
-
-    def evaluate(
-        self,
-        ref: str,
-        dataset: tuple[str, str],
-        *,
-        metrics: Mapping[str, float | tuple[float, float, float]],
-        split: str = "test",
-        slice: str = "",
-        evaluator: str = "",
-        run: str | None = None,
-    ) -> Evaluation:
-        """Record how good a version is on a dataset, given as its name and digest.
-
-        A metric is its value, or its value and the two bounds of its interval.
-        """
-        values: list[dict[str, Any]] = []
-        for name, value in metrics.items():
-            point, *bounds = value if isinstance(value, tuple) else (value,)
-            values.append({"name": name, "value": point, **dict(zip(("low", "high"), bounds, strict=False))})
-        name, digest = dataset
-        body: dict[str, Any] = {"dataset": {"name": name, "digest": digest}, "split": split, "slice": slice}
-        body.update(evaluator=evaluator, metrics=values, run=run)
-        answer: Evaluation = self.post(f"{self._path(ref)}/evaluations", body)
-        return answer
-
-    def check(
-        self, ref: str, name: str, verdict: str, *, sentence: str = "", url: str = ""
-    ) -> dict[str, Any]:
-        """Report an outside check, such as an integration test: `verdict` is pass or fail."""
-        body = {"name": name, "verdict": verdict, "sentence": sentence, **({"url": url} if url else {})}
-        answer: dict[str, Any] = self.post(f"{self._path(ref)}/checks", body)
-        return answer
-
     # The lifecycle
 
     def promote(
-        self, ref: str, target: str, *, reason: str = "", wait: bool = True, timeout: float = 300.0
+        self,
+        ref: str,
+        target: str,
+        *,
+        reason: str = "",
+        wait: bool = True,
+        timeout: float = 300.0,
+        idempotency_key: str | None = None,
     ) -> Promotion:
         """Ask for a version to enter `staging` or `production`.
 
@@ -265,7 +240,7 @@ class Client(Documents, Incidents, Redactions, Waivers, Deployments, Approvals, 
         applied) and `gates`. Raises TimedOut when some are not, as one that waits for an outside check.
         """
         body = {"target": target, "reason": reason}
-        asked: Promotion = self.post(f"{self._path(ref)}/promotions", body)
+        asked: Promotion = self.post(f"{self._path(ref)}/promotions", body, idempotency_key=idempotency_key)
         return self.wait_until_decided(asked, timeout) if wait else asked
 
     def wait_until_decided(self, promotion: Promotion, timeout: float = 300.0) -> Promotion:

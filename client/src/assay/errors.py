@@ -13,6 +13,7 @@ AssayError
 │   ├── TooManyRequests     429: still refused after waiting
 │   └── ServerFault         5xx: the server failed
 ├── ReferenceInvalid        not namespace/model, namespace/model:3, @alias or @sha256:...
+├── PolicyFileInvalid       a file of policies is wrong: the sentence says where
 ├── PathRefused             a file that a manifest cannot hold: a symlink, a colliding or unusable name
 ├── FileChanged             a file changed while it was being read
 ├── FileInTheWay            a pull would overwrite a file whose content differs
@@ -51,6 +52,10 @@ class StoreUnreachable(Unreachable):
 
 class ReferenceInvalid(AssayError):
     """The text is not a reference to a model or a version."""
+
+
+class PolicyFileInvalid(AssayError):
+    """A file of policies cannot be read, or asks for what the server does not take; the sentence says where."""
 
 
 class PathRefused(AssayError):

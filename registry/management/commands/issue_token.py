@@ -13,7 +13,7 @@ from registry.actions.people import create_user, issue_token
 from registry.actions.roles import create_namespace, grant_role
 from registry.errors import DomainError
 from registry.models import SYSTEM, Namespace, User
-from registry.roles import Role
+from registry.roles import Permission, Role
 
 
 class Command(BaseCommand):
@@ -28,6 +28,13 @@ class Command(BaseCommand):
         )
         parser.add_argument("--name", default="issue_token", help="what to call the token")
         parser.add_argument(
+            "--scope",
+            action="append",
+            choices=[permission.value for permission in Permission],
+            metavar="PERMISSION",
+            help="the token may do this and what other --scope name, and nothing else its user may",
+        )
+        parser.add_argument(
             "--owner", help="with --create: the user is a service account that this person owns"
         )
 
@@ -37,7 +44,13 @@ class Command(BaseCommand):
             namespace = self._namespace(options["namespace"], options["create"])
             user = self._user(options["user"], options["create"], options["owner"])
             grant_role(namespace=namespace, user=user, role=options["role"], by=SYSTEM)
-            _, secret = issue_token(user=user, name=options["name"], namespace=namespace, by=SYSTEM)
+            _, secret = issue_token(
+                user=user,
+                name=options["name"],
+                namespace=namespace,
+                scopes=options["scope"],
+                by=SYSTEM,
+            )
         except DomainError as refusal:
             raise CommandError(refusal.sentence) from refusal
         except ValidationError as refusal:

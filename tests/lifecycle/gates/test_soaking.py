@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from lifecycle.actions.policies import publish_policy
 from lifecycle.actions.promotions import move_version, request_promotion
 from lifecycle.deployments import sweep
 from lifecycle.gates import GATES, Finding
@@ -18,7 +17,7 @@ from lifecycle.promotions import settle
 from registry.errors import InvalidInput
 from registry.models import ModelVersion, StageChange
 from tests.cast import Cast
-from tests.factories import evaluate, fresh, ready_version, simple_policy, staged_version
+from tests.factories import evaluate, fresh, published_policy, ready_version, simple_policy, staged_version
 from tests.lifecycle.running import Clock, runs, stops
 
 GATE = GATES["soaked"]
@@ -238,13 +237,7 @@ def test_nobody_keeps_it_alive_for_another(cast: Cast) -> None:
 def test_absurd_parameters_are_refused_where_they_are(cast: Cast, wrong: dict[str, Any], field: str) -> None:
     gates = [{"gate": "soaked", "parameters": wrong}]
     with pytest.raises(InvalidInput) as refused:
-        publish_policy(
-            namespace=cast.namespace,
-            target="production",
-            gates=gates,
-            approvals={"count": 1},
-            by=cast.principal("ada"),
-        )
+        published_policy(cast, target="production", gates=gates, approvals={"count": 1})
     assert refused.value.field == f"gates[0].parameters.{field}"
 
 

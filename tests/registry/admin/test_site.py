@@ -347,22 +347,6 @@ def test_a_refusal_is_told_on_the_page_it_was_asked_on(scene: Scene) -> None:
     assert "is under way already" in told(again)
 
 
-def test_a_policy_is_published_as_a_new_revision(scene: Scene) -> None:
-    policy = (
-        row_of(scene, "lifecycle.Policy")
-        .__class__.objects.filter(namespace=scene.namespace, target="production")
-        .latest("revision")
-    )
-    client = signed_in(scene.people["ada"])
-    path = page("lifecycle.Policy", "change", policy.pk).removesuffix("change/")
-    wrong = told(client.post(f"{path}publish/", {"gates": '[{"gate": "none"}]', "approvals": 1}))
-    assert "There is no gate &#x27;none&#x27;" in wrong
-    gates = '[{"gate": "evaluated_on", "parameters": {}}]'
-    assert client.post(f"{path}publish/", {"gates": gates, "approvals": 2}).status_code == 302
-    newest = type(policy).objects.filter(namespace=scene.namespace, target="production").latest("revision")
-    assert (newest.revision, newest.approvals) == (policy.revision + 1, {"count": 2})
-
-
 def test_lists_cost_the_same_however_long_they_are(scene: Scene) -> None:
     client = signed_in(administrator())
 

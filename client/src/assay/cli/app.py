@@ -12,6 +12,7 @@ from assay.cli import (
     account,
     catalog,
     deployments,
+    evidence,
     files,
     freezes,
     glass,
@@ -21,6 +22,7 @@ from assay.cli import (
     keys,
     lifecycle,
     lineage,
+    policies,
     redact,
     reproducing,
     run,
@@ -48,7 +50,7 @@ PANELS = {
         catalog.search,
         catalog.compare,
     ),
-    "Evidence": (lifecycle.evaluate, lifecycle.check),
+    "Evidence": (lifecycle.evaluate, lifecycle.check, evidence.evidence),
     "Lifecycle": (
         lifecycle.promote,
         lifecycle.promotion,
@@ -80,6 +82,7 @@ app.add_typer(incident.app, rich_help_panel="Lifecycle")
 app.add_typer(waivers.app, rich_help_panel="Lifecycle")
 app.add_typer(freezes.app, rich_help_panel="Lifecycle")
 app.add_typer(glass.app, rich_help_panel="Lifecycle")
+app.add_typer(policies.app, rich_help_panel="Lifecycle")
 app.add_typer(importing.app, rich_help_panel="Lineage")
 app.add_typer(redact.app, rich_help_panel="Lineage")
 

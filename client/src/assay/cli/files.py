@@ -11,6 +11,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from assay.answers import Verification, Version
+from assay.cli.evidence import verify_evidence
 from assay.cli.options import Json, Model, Ref, Timeout, Token, Url, pairs
 from assay.cli.screen import Bars, Screen, session
 from assay.cli.views import digest_line, files_counted, provenance, signature_rows, supply_rows
@@ -117,11 +118,19 @@ def verify(
     digest: Annotated[
         str | None, typer.Option("--digest", metavar="sha256:...", help="What the manifest must be.")
     ] = None,
+    against: Annotated[
+        Path | None,
+        typer.Option("--against", help="Of evidence: an older document, to find what was rewritten since."),
+    ] = None,
     url: Url = None,
     token: Token = None,
     as_json: Json = False,
 ) -> None:
-    """Compare a folder with a version and name the files that differ, are missing or are extra."""
+    """Compare a folder with a version and name the files that differ, are missing or are extra. Or check evidence that
+    `assay evidence` saved: a .json file alone; no server is asked."""
+    if ref is None and manifest is None and folder.suffix == ".json":
+        verify_evidence(folder, against, as_json)
+        return
     if (ref is None) == (manifest is None):
         raise typer.BadParameter("give a reference or --manifest.", param_hint="REF")
     if digest is not None and manifest is None:

@@ -23,9 +23,11 @@ from rich.text import Text
 
 from assay.cli.words import plain
 from assay.client import Client
-from assay.errors import AssayError, ReferenceInvalid, Refusal, SettingsError
+from assay.errors import AssayError, PolicyFileInvalid, ReferenceInvalid, Refusal, SettingsError
 from assay.transfer.progress import Step
 
+# What was typed, or given in a file, is wrong: nothing was asked of the server.
+WRONG = (ReferenceInvalid, SettingsError, PolicyFileInvalid)
 LABELS: dict[Step, str] = {"hash": "Hashing", "upload": "Uploading", "download": "Downloading"}
 
 
@@ -116,4 +118,4 @@ def session(url: str | None, token: str | None, as_json: bool) -> Iterator[tuple
             yield client, screen
     except AssayError as error:
         screen.refuse(error)
-        raise typer.Exit(2 if isinstance(error, ReferenceInvalid | SettingsError) else 1) from None
+        raise typer.Exit(2 if isinstance(error, WRONG) else 1) from None

@@ -20,7 +20,8 @@ STYLES = {
     "rejected": "bold red", "void": "red", "expired": "red", "withdrawn": "dim", "approve": "green",
     "reject": "bold red", "complete": "green", "incomplete": "yellow", "unknown": "yellow",
     "valid": "green", "invalid": "bold red", "unknown_key": "yellow", "unchecked": "yellow", "revoked": "red",
-    "open": "bold red", "closed": "dim",
+    "open": "bold red", "closed": "dim", "draft": "yellow", "published": "green", "unchanged": "dim",
+    "would change": "yellow",
     "clean": "green", "unscannable": "yellow", "suspicious": "bold yellow", "malicious": "bold red",
 }  # fmt: skip
 

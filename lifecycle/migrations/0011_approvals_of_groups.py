@@ -8,7 +8,7 @@ from django.db import migrations
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("lifecycle", "0009_policy_in_force"),
+        ("lifecycle", "0010_policy_in_force"),
     ]
 
     operations = [
@@ -59,9 +59,9 @@ class Migration(migrations.Migration):
             trigger=pgtrigger.compiler.Trigger(
                 name="policy_frozen",
                 sql=registry.models.triggers.AlwaysSql(
-                    declare="DECLARE held record; carried jsonb; home uuid;",
-                    func="\n            IF NEW.kind = 'rollback' THEN RETURN NEW; END IF;\n            SELECT m.namespace_id INTO home FROM registry_modelversion v\n                JOIN registry_registeredmodel m ON m.id = v.model_id WHERE v.id = NEW.version_id;\n            SELECT p.* INTO held FROM lifecycle_policy p WHERE p.id = NEW.policy_id AND p.state = 'published'\n                AND p.target = NEW.target AND p.namespace_id = home;\n            SELECT coalesce(jsonb_agg(jsonb_build_object('gate', g->'gate', 'parameters', g->'parameters')), '[]')\n                INTO carried FROM jsonb_array_elements(NEW.policy_snapshot->'gates') g;\n            IF held.id IS NULL OR NOT (carried @> held.gates)\n                OR coalesce((NEW.policy_snapshot->'approvals'->>'count')::integer, 0)\n                    < coalesce((held.approvals->>'count')::integer, 0)\n                OR NOT coalesce(NEW.policy_snapshot->'approvals'->'groups', '[]')\n                    @> coalesce(held.approvals->'groups', '[]')\n                OR NEW.policy_snapshot->'approvals'->'designated_reviewers'\n                    IS DISTINCT FROM held.approvals->'designated_reviewers'\n            THEN RAISE EXCEPTION 'the promotion does not carry what its policy asks for' USING ERRCODE = '23514', CONSTRAINT = 'policy_not_frozen', TABLE = TG_TABLE_NAME; END IF;\n            RETURN NEW;\n        ",
-                    hash="67b5a6b244312e527d0c4693c3e56711cf4bcd1c",
+                    declare="DECLARE held record; carried jsonb;",
+                    func="\n            IF NEW.kind = 'rollback' THEN RETURN NEW; END IF;\n            SELECT p.* INTO held FROM lifecycle_policy p JOIN registry_modelversion v ON v.id = NEW.version_id\n                JOIN registry_registeredmodel m ON m.id = v.model_id AND m.namespace_id = p.namespace_id\n                WHERE p.id = NEW.policy_id AND p.state = 'published' AND p.target = NEW.target\n                    AND coalesce(p.model_id, m.id) = m.id AND p.risk_tier IN ('', m.risk_tier);\n            SELECT coalesce(jsonb_agg(jsonb_build_object('gate', g->'gate', 'parameters', g->'parameters')), '[]')\n                INTO carried FROM jsonb_array_elements(NEW.policy_snapshot->'gates') g;\n            IF held.id IS NULL OR NOT (carried @> held.gates)\n                OR coalesce((NEW.policy_snapshot->'approvals'->>'count')::integer, 0)\n                    < coalesce((held.approvals->>'count')::integer, 0)\n                OR NOT coalesce(NEW.policy_snapshot->'approvals'->'groups', '[]')\n                    @> coalesce(held.approvals->'groups', '[]')\n                OR NEW.policy_snapshot->'approvals'->'designated_reviewers'\n                    IS DISTINCT FROM held.approvals->'designated_reviewers'\n            THEN RAISE EXCEPTION 'the promotion does not carry what its policy asks for' USING ERRCODE = '23514', CONSTRAINT = 'policy_not_frozen', TABLE = TG_TABLE_NAME; END IF;\n            RETURN NEW;\n        ",
+                    hash="c48f0b4e098f039d38690f3b09f7ba8833b0e4a1",
                     operation="INSERT",
                     pgid="pgtrigger_policy_frozen_5e5d5",
                     table="lifecycle_promotion",

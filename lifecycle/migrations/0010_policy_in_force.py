@@ -8,7 +8,7 @@ from django.db import migrations
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("lifecycle", "0008_deployments"),
+        ("lifecycle", "0009_policies"),
     ]
 
     operations = [

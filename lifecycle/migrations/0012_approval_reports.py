@@ -8,7 +8,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("lifecycle", "0010_approvals_of_groups"),
+        ("lifecycle", "0011_approvals_of_groups"),
     ]
 
     operations = [

@@ -11,7 +11,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("lifecycle", "0011_approval_reports"),
+        ("lifecycle", "0012_approval_reports"),
         ("registry", "0008_deployment_permission"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]

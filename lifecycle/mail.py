@@ -7,10 +7,11 @@ from collections.abc import Iterable
 from django.urls import reverse
 
 from lifecycle.actions.promotions import can_decide
+from lifecycle.approvals import groups_of
 from lifecycle.models import Promotion
 from registry.journal.mailing import plan_mail
 from registry.models import Event, ModelVersion, Principal, RegisteredModel, User
-from registry.permissions import designated_reviewers, holders
+from registry.permissions import designated_reviewers, holders, members
 from registry.roles import Permission
 
 DOWN = {"version.rolled_back": "Rolled back", "version.suspended": "Suspended"}
@@ -41,7 +42,12 @@ def _promotion(promotion_id: str) -> Promotion:
 def _deciders(promotion: Promotion) -> list[User]:
     """Who would be let decide on it: neither who asked nor who made it."""
     model = promotion.version.model
-    may = {*holders(Permission.PROMOTION_DECIDE, model.namespace), *designated_reviewers(model)}
+    named = groups_of(promotion.policy_snapshot["approvals"])
+    may = {
+        *holders(Permission.PROMOTION_DECIDE, model.namespace),
+        *designated_reviewers(model),
+        *members(model.namespace, named.keys()),
+    }
     return [user for user in may if can_decide(Principal(user=user), promotion)]
 
 
@@ -65,7 +71,11 @@ def _waiver(event: Event) -> None:
     promotion = _promotion(told["promotion"])
     plan_mail(
         event,
-        [user for user in _deciders(promotion) if user.pk != event.actor_id],
+        [
+            user
+            for user in holders(Permission.PROMOTION_DECIDE, promotion.version.model.namespace)
+            if user.pk != event.actor_id and can_decide(Principal(user=user), promotion)
+        ],
         subject=f"Waits for you: a waiver for {event.subject_label}",
         text=(
             f"{event.actor_label} asks to let stand what {told['gate']} says: {told['said']}\n"

@@ -30,6 +30,7 @@ urlpatterns: list[URLPattern] = [
     path(NAMESPACE, namespaces.OneNamespace.as_view(), name="namespace"),
     path(f"{NAMESPACE}/members", namespaces.Members.as_view(), name="members"),
     path(f"{NAMESPACE}/members/<str:user>/<str:role>", namespaces.OneMember.as_view(), name="member"),
+    path(f"{NAMESPACE}/groups", namespaces.Groups.as_view(), name="groups"),
     path(f"{NAMESPACE}/models", models.Models.as_view(), name="models"),
     path(MODEL, models.OneModel.as_view(), name="model"),
     path(f"{MODEL}/aliases", aliases.Aliases.as_view(), name="aliases"),

@@ -16,7 +16,7 @@ from registry.http.endpoint import Endpoint
 from registry.http.fields import Body
 from registry.models import Namespace, Principal, RoleGroup, User
 from registry.models.visibility import namespaces_where
-from registry.roles import ROLES, Permission, Role
+from registry.roles import Permission, held_by
 
 
 class AccountBody(Body):
@@ -57,20 +57,20 @@ class WhoAmI(Endpoint):
 
 
 def memberships(principal: Principal) -> list[dict[str, Any]]:
-    """Each visible namespace with the roles held there and the permissions that come of them."""
+    """Each visible namespace with the roles held there, the groups one is in, and the permissions that come of them."""
     mine = namespaces_where(principal, Permission.NAMESPACE_READ)
-    roles: dict[Any, set[Role]] = {}
+    roles: dict[Any, set[str]] = {}
     for tied in RoleGroup.objects.filter(group__user=principal.account, namespace_id__in=mine):
-        roles.setdefault(tied.namespace_id, set()).add(Role(tied.role))
+        roles.setdefault(tied.namespace_id, set()).add(tied.role)
     limit = principal.token.scopes if principal.token else None
     found = []
     for namespace in Namespace.objects.filter(pk__in=mine).order_by("name"):
         held = roles.get(namespace.pk, set())
-        may = set(Permission) if principal.account.is_superuser else {p for r in held for p in ROLES[r]}
+        may = set(Permission) if principal.account.is_superuser else {p for r in held for p in held_by(r)}
         found.append(
             {
                 "name": namespace.name,
-                "roles": sorted(role.value for role in held),
+                "roles": sorted(held),
                 "permissions": sorted(p.value for p in may if limit is None or p.value in limit),
             }
         )

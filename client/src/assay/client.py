@@ -21,11 +21,14 @@ from assay.answers import (
     Version,
     Why,
 )
+from assay.approvals import Approvals
 from assay.deployments import Deployments
 from assay.digest import scan
 from assay.documents import LARGEST_ATTACHMENT, read_document, read_signature, without
 from assay.errors import VersionFailed
 from assay.evidence import Evidence
+from assay.freezes import Freezes
+from assay.glass import BrokenGlass
 from assay.http import Connection, Parameters
 from assay.incidents import Incidents
 from assay.policies import Policies
@@ -39,7 +42,18 @@ from assay.waivers import Waivers
 from assay.webhooks import Webhooks
 
 
-class Client(Evidence, Incidents, Redactions, Waivers, Deployments, Policies, Webhooks):
+class Client(
+    Evidence,
+    Incidents,
+    Redactions,
+    Waivers,
+    Deployments,
+    Policies,
+    Approvals,
+    Freezes,
+    BrokenGlass,
+    Webhooks,
+):
     """Speaks to the server at `url` as the holder of `token`.
 
     What is not given comes from ASSAY_URL and ASSAY_TOKEN, then from the file that `assay login` wrote.
@@ -259,15 +273,6 @@ class Client(Evidence, Incidents, Redactions, Waivers, Deployments, Policies, We
     ) -> list[Promotion]:
         return list(self.pages(f"{API}/promotions", {"namespace": namespace, "state": state}, limit))
 
-    def approve(self, promotion_id: str, reason: str = "") -> Promotion:
-        return self._decide(promotion_id, "approve", reason)
-
-    def reject(self, promotion_id: str, reason: str) -> Promotion:
-        return self._decide(promotion_id, "reject", reason)
-
-    def withdraw(self, promotion_id: str, reason: str = "") -> Promotion:
-        return self._decide(promotion_id, "withdraw", reason)
-
     def rollback(
         self, model: str, *, reason: str, to: int | None = None, wait: bool = True, timeout: float = 300.0
     ) -> Promotion:
@@ -351,10 +356,6 @@ class Client(Evidence, Incidents, Redactions, Waivers, Deployments, Policies, We
     def record_steps(self, namespace: str, **facts: Any) -> dict[str, Any]:
         """Record `steps` that another tool ran, and `datasets` that it keeps. Saying it again changes nothing."""
         answer: dict[str, Any] = self.post(f"{namespace_path(namespace)}/steps", facts)
-        return answer
-
-    def _decide(self, promotion_id: str, verb: str, reason: str) -> Promotion:
-        answer: Promotion = self.post(f"{API}/promotions/{promotion_id}/{verb}", {"reason": reason})
         return answer
 
     def _move(self, ref: str, verb: str, reason: str) -> Version:

@@ -14,6 +14,8 @@ from assay.cli import (
     deployments,
     evidence,
     files,
+    freezes,
+    glass,
     importing,
     incident,
     incidents,
@@ -79,6 +81,8 @@ app.command(rich_help_panel="Lineage", context_settings={"allow_interspersed_arg
 app.add_typer(keys.app, rich_help_panel="Evidence")
 app.add_typer(incident.app, rich_help_panel="Lifecycle")
 app.add_typer(waivers.app, rich_help_panel="Lifecycle")
+app.add_typer(freezes.app, rich_help_panel="Lifecycle")
+app.add_typer(glass.app, rich_help_panel="Lifecycle")
 app.add_typer(policies.app, rich_help_panel="Lifecycle")
 app.add_typer(webhook.app, rich_help_panel="Lifecycle")
 app.add_typer(importing.app, rich_help_panel="Lineage")

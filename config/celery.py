@@ -60,6 +60,7 @@ app.conf.update(
     beat_schedule={
         "drain the outbox": {"task": "registry.drain_outbox", "schedule": settings.SWEEP_SECONDS},
         "send due deliveries": {"task": "registry.sweep_deliveries", "schedule": settings.SWEEP_SECONDS},
+        "send due mail": {"task": "registry.sweep_mail", "schedule": settings.SWEEP_SECONDS},
         "send due lineage events": {"task": "protocols.sweep_lineage", "schedule": settings.SWEEP_SECONDS},
         "resume publishing": {"task": "registry.sweep_versions", "schedule": settings.SWEEP_SECONDS},
         "resume verifying signatures": {

@@ -70,6 +70,14 @@ def switch(name: str, default: bool = False) -> bool:
     return value.lower() in {"1", "true", "yes", "on"} if value else default
 
 
+def one_of(name: str, default: str, *others: str) -> str:
+    """A setting that is one of these words, the first by default. Raises ValueError that names it otherwise."""
+    value = setting(name, default).lower()
+    if value not in (default, *others):
+        raise ValueError(f"{name} is {value!r}; it is one of {', '.join((default, *others))}.")
+    return value
+
+
 def names(name: str, default: str = "") -> list[str]:
     """A comma-separated setting as a list without blanks."""
     return [part.strip() for part in setting(name, default).split(",") if part.strip()]

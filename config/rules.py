@@ -16,6 +16,7 @@ RULES: dict[tuple[str, str], Rule] = {
     ("schema", "GET"): SignedInOnly("the shape of the interface, the same for all"),
     ("docs", "GET"): SignedInOnly("the shape of the interface, the same for all"),
     ("whoami", "GET"): SignedInOnly("tells callers of themselves"),
+    ("whoami", "PATCH"): SignedInOnly("one's own address for mail"),
     ("tokens", "GET"): SignedInOnly("one's own tokens"),
     ("tokens", "POST"): SignedInOnly("a token for oneself, with no more rights"),
     ("token", "DELETE"): SignedInOnly("one's own token"),
@@ -26,6 +27,8 @@ RULES: dict[tuple[str, str], Rule] = {
     ("members", "GET"): Holds(P.NAMESPACE_READ),
     ("members", "POST"): Holds(P.ROLE_GRANT),
     ("member", "DELETE"): Holds(P.ROLE_GRANT),
+    ("groups", "GET"): Holds(P.NAMESPACE_READ),
+    ("groups", "POST"): Holds(P.ROLE_GRANT),
     ("models", "GET"): Holds(P.NAMESPACE_READ),
     ("models", "POST"): Holds(P.MODEL_CREATE),
     ("model", "GET"): Holds(P.NAMESPACE_READ),
@@ -77,6 +80,10 @@ RULES: dict[tuple[str, str], Rule] = {
     ("webhook", "PATCH"): Holds(P.WEBHOOK_EDIT),
     ("webhook", "DELETE"): Holds(P.WEBHOOK_EDIT),
     ("webhook-deliveries", "GET"): Holds(P.WEBHOOK_EDIT),
+    ("webhook-rotate", "POST"): Holds(P.WEBHOOK_EDIT),
+    ("webhook-test", "POST"): Holds(P.WEBHOOK_EDIT),
+    ("webhook-replay", "POST"): Holds(P.WEBHOOK_EDIT),
+    ("delivery", "GET"): Holds(P.WEBHOOK_EDIT),
     ("delivery-redeliver", "POST"): Holds(P.WEBHOOK_EDIT),
     # ---- lineage: versions, runs, graph
     ("versions", "GET"): Holds(P.NAMESPACE_READ),
@@ -130,11 +137,20 @@ RULES: dict[tuple[str, str], Rule] = {
     ("promotion-approve", "POST"): Holds(P.PROMOTION_DECIDE, or_designated=True),
     ("promotion-reject", "POST"): Holds(P.PROMOTION_DECIDE, or_designated=True),
     ("promotion-withdraw", "POST"): Holds(P.PROMOTION_REQUEST),
+    ("promotion-break-glass", "POST"): Holds(P.PROMOTION_DECIDE),
+    # Operators, auditors and namespace admins review; the action asks.
+    ("promotion-review", "POST"): Holds(P.NAMESPACE_READ),
+    ("broken-glass", "GET"): SignedInOnly("lists only what the caller may see"),
     ("promotion-waivers", "GET"): Holds(P.NAMESPACE_READ),
     ("promotion-waivers", "POST"): Holds(P.PROMOTION_REQUEST),
     ("waivers", "GET"): SignedInOnly("lists only what the caller may see"),
     ("waiver-grant", "POST"): Holds(P.PROMOTION_DECIDE),
     ("waiver-refuse", "POST"): Holds(P.PROMOTION_DECIDE),
+    ("freezes", "GET"): SignedInOnly("lists only what the caller may see, and what stops everybody"),
+    ("freezes", "POST"): Superuser("stops the promotions of every namespace"),
+    ("namespace-freezes", "GET"): Holds(P.NAMESPACE_READ),
+    ("namespace-freezes", "POST"): Holds(P.POLICY_EDIT),
+    ("freeze-end", "POST"): SignedInOnly("the right is asked of what the window covers"),
     ("policies", "GET"): Holds(P.NAMESPACE_READ),
     ("policies", "POST"): Holds(P.POLICY_EDIT),
     ("policies-check", "POST"): Holds(P.NAMESPACE_READ),
@@ -179,9 +195,10 @@ RULES: dict[tuple[str, str], Rule] = {
 _IN_PERSON = Superuser("accounts are kept by the platform's administrators")
 ADMIN_RULES: dict[str, AdminRule] = {
     "registry.Namespace": AdminRule(
-        "a namespace is made once and never renamed or deleted; roles are granted and taken by its admins",
+        "a namespace is made once and never renamed or deleted; roles and groups are given and taken by its admins",
         {
             "new_namespace": Superuser("namespaces are the platform's"),
+            "new_group": Holds(P.ROLE_GRANT),
             "grant": Holds(P.ROLE_GRANT),
             "revoke": Holds(P.ROLE_GRANT),
             "edit": Holds(P.NAMESPACE_EDIT),
@@ -206,6 +223,10 @@ ADMIN_RULES: dict[str, AdminRule] = {
         "its secret is shown once, when it is made; its log outlives it",
         {
             "new_webhook": Holds(P.WEBHOOK_EDIT),
+            "edit": Holds(P.WEBHOOK_EDIT),
+            "rotate": Holds(P.WEBHOOK_EDIT),
+            "send_test": Holds(P.WEBHOOK_EDIT),
+            "replay": Holds(P.WEBHOOK_EDIT),
             "switch_off": Holds(P.WEBHOOK_EDIT),
             "switch_on": Holds(P.WEBHOOK_EDIT),
             "take_away": Holds(P.WEBHOOK_EDIT),
@@ -242,8 +263,12 @@ ADMIN_RULES: dict[str, AdminRule] = {
     "lineage.Run": AdminRule("what was executed is history"),
     "lineage.Dataset": AdminRule("what was read is history"),
     "lifecycle.Promotion": AdminRule(
-        "decided on the desk; an open one can be taken back",
-        {"open_on_desk": Holds(P.NAMESPACE_READ), "withdraw": Holds(P.PROMOTION_REQUEST)},
+        "decided on the desk; an open one can be taken back, or put into effect by breaking the glass",
+        {
+            "open_on_desk": Holds(P.NAMESPACE_READ),
+            "withdraw": Holds(P.PROMOTION_REQUEST),
+            "break_glass": Holds(P.PROMOTION_DECIDE),
+        },
     ),
     "lifecycle.Quarantine": AdminRule(
         "placed and lifted over REST and in the shell; what was doubted is history"
@@ -251,6 +276,17 @@ ADMIN_RULES: dict[str, AdminRule] = {
     "lifecycle.Incident": AdminRule(
         "opened over REST and in the shell; what was wrong is history, and closed once",
         {"close": Holds(P.INCIDENT_CLOSE)},
+    ),
+    "lifecycle.BreakGlass": AdminRule(
+        "broken on the promotion's page, over REST and in the shell; reviewed once, by a second person",
+        {
+            "open_on_desk": Holds(P.NAMESPACE_READ),
+            "review": SignedInOnly("operators, auditors and admins who did not break it: the action asks"),
+        },
+    ),
+    "lifecycle.FreezeWindow": AdminRule(
+        "set once and ended once; what is frozen everywhere is the platform's administrators' matter",
+        {"freeze": Holds(P.POLICY_EDIT), "end": Holds(P.POLICY_EDIT)},
     ),
     "lifecycle.Waiver": AdminRule(
         "asked over REST and in the shell; what was let stand is history, and somebody else decides",

@@ -15,7 +15,7 @@ import environ
 from django.urls import reverse_lazy
 
 from config import theme
-from config.environment import names, setting, switch
+from config.environment import names, one_of, setting, switch
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 BUILD = os.environ.get("ASSAY_SETTINGS") == "build"
@@ -265,13 +265,27 @@ ROUTE_RULES = "config.rules.RULES"
 ADMIN_RULES = "config.rules.ADMIN_RULES"
 EVENT_CONSUMERS = [
     "registry.journal.webhooks.plan_deliveries",
+    "registry.journal.notices.mail_of_webhooks",
     "lineage.purchases.retell_purchase",
     "lifecycle.evidence.consider_event",
+    "lifecycle.mail.mail_people",
     "protocols.openlineage.sending.plan_sending",
 ]
 # What above the registry may have a blob in its hands, by name: called with a digest, each gives the rows that do.
 BLOB_CLAIMS = ["lifecycle.retention.moves_under_way"]
 WEBHOOK_HOSTS = names("ASSAY_WEBHOOK_HOSTS")
+# The mail server that people are told by (empty: nobody is).
+EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
+EMAIL_HOST = setting("ASSAY_SMTP_HOST", "")
+EMAIL_PORT = int(setting("ASSAY_SMTP_PORT", "587"))
+EMAIL_HOST_USER = setting("ASSAY_SMTP_USER", "")
+EMAIL_HOST_PASSWORD = setting("ASSAY_SMTP_PASS", "")
+EMAIL_SECURITY = one_of("ASSAY_SMTP_TLS", "starttls", "tls", "none")
+EMAIL_USE_TLS, EMAIL_USE_SSL = EMAIL_SECURITY == "starttls", EMAIL_SECURITY == "tls"
+EMAIL_TIMEOUT = 10
+DEFAULT_FROM_EMAIL = setting(
+    "ASSAY_MAIL_FROM", f"Assay <assay@{urlsplit(PUBLIC_URL).hostname or 'localhost'}>"
+)
 # Where our runs are told as OpenLineage events (empty: nowhere), by which key, and how our namespaces begin there.
 OPENLINEAGE_URL = setting("ASSAY_OPENLINEAGE_URL", "")
 OPENLINEAGE_API_KEY = setting("ASSAY_OPENLINEAGE_API_KEY", "")
@@ -282,7 +296,6 @@ TIME_ZONE = "UTC"
 USE_I18N = False
 FORMAT_MODULE_PATH = ["config.formats"]
 LANGUAGE_CODE = "en-us"
-EMAIL_BACKEND = "django.core.mail.backends.console.EmailBackend"
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,

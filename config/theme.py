@@ -38,6 +38,7 @@ UNFOLD: dict[str, Any] = {
                 "Desk",
                 _item("Approvals", "inbox", "desk", badge="lifecycle.admin.desk.waiting_badge"),
                 _item("Promotions", "moving", "lifecycle_promotion_changelist"),
+                _item("Broken glass", "emergency_heat", "lifecycle_breakglass_changelist"),
             ),
             _group(
                 "Catalog",
@@ -57,6 +58,7 @@ UNFOLD: dict[str, Any] = {
                 _item("Quarantine", "coronavirus", "lifecycle_quarantine_changelist"),
                 _item("Waivers", "rule", "lifecycle_waiver_changelist"),
                 _item("Deployments", "lan", "lifecycle_deployment_changelist"),
+                _item("Freezes", "severe_cold", "lifecycle_freezewindow_changelist"),
                 _item("Policies", "gavel", "lifecycle_policy_changelist"),
                 _item("Redactions", "ink_eraser", "registry_redaction_changelist"),
                 _item("Signing keys", "signature", "registry_signingkey_changelist"),

@@ -8,10 +8,13 @@ from typing import Any
 from django.db import transaction
 from django.utils import timezone
 
+from lifecycle.approvals import tally
 from lifecycle.evidence import binding_of
+from lifecycle.freezes import held, may_take_effect, told_of
 from lifecycle.gates.evaluate import context_of, findings, keep
 from lifecycle.gates.kinds import Finding, Verdict
-from lifecycle.models import OPEN, Promotion, StagedVersion, State
+from lifecycle.models import OPEN, BreakGlass, Promotion, StagedVersion, State
+from lifecycle.policies import superseded
 from lifecycle.quarantine import check_not_quarantined, told
 from lifecycle.stages import Move, move_for
 from registry.errors import DomainError
@@ -26,9 +29,7 @@ from registry.models import (
     Stage,
     StageChange,
 )
-from registry.permissions import can, is_designated_reviewer
 from registry.references import check_not_deleted
-from registry.roles import Permission
 
 PRODUCTION_ALIAS = "production"
 
@@ -43,6 +44,12 @@ class PromotionIsClosed(DomainError):
     """The promotion has ended; the sentence says how."""
 
     code = "promotion-closed"
+
+
+class Frozen(DomainError):
+    """The stage is frozen; the sentence says until when and why."""
+
+    code = "frozen"
 
 
 class ApprovalsMissing(DomainError):
@@ -256,9 +263,11 @@ def settle(*, promotion_id: Any, now: datetime | None = None) -> Promotion:
             end(promotion, State.EXPIRED, "nobody decided in time", by=SYSTEM, now=now)
             return promotion
         if promotion.state == State.AWAITING_APPROVAL:
-            void_when_changed(promotion, now)
+            # Approved while the stage was frozen: it takes effect when that is over, without anybody.
+            if not void_when_changed(promotion, now) and may_take_effect(promotion, now):
+                _apply(promotion, by=SYSTEM, now=now)
             return promotion
-        if _void_when_quarantined(promotion, now):
+        if _void_when_quarantined(promotion, now) or _void_when_superseded(promotion, now):
             return promotion
         context = context_of(promotion, now)
         found = findings(context)
@@ -274,42 +283,42 @@ def settle(*, promotion_id: Any, now: datetime | None = None) -> Promotion:
             promotion.replaces = context.incumbent if promotion.target == Stage.PRODUCTION else None
             promotion.save(update_fields=["binding", "replaces"])
             if promotion.policy_snapshot["approvals"]["count"]:
-                promotion.state = State.AWAITING_APPROVAL
-                promotion.save(update_fields=["state"])
-                note(promotion, "promotion.awaiting_approval", by=SYSTEM, now=now)
-            else:
+                await_approval(promotion, now)
+            elif not held(promotion, now):
                 _apply(promotion, by=Principal(user=promotion.requested_by), now=now)
         return promotion
 
 
-def apply(*, promotion_id: Any, by: Principal, now: datetime | None = None) -> Promotion:
-    """Put an approved promotion into effect, or find that what was approved is not there now (`void`).
+def await_approval(promotion: Promotion, now: datetime) -> None:
+    """From here on it waits for people; its gates have passed and it is bound to what they said."""
+    promotion.state = State.AWAITING_APPROVAL
+    promotion.save(update_fields=["state"])
+    note(promotion, "promotion.awaiting_approval", by=SYSTEM, now=now)
 
-    Raises PromotionIsClosed for one that has ended (applying twice is refused), ApprovalsMissing.
+
+def apply(*, promotion_id: Any, by: Principal, now: datetime | None = None) -> Promotion:
+    """Put a promotion into effect that is approved, or whose glass was broken; or find that what was approved is not
+    there now (`void`).
+
+    Raises PromotionIsClosed for one that has ended (applying twice is refused), ApprovalsMissing, Frozen.
     """
     now = now or timezone.now()
     with transaction.atomic():
         promotion = locked(promotion_id)
         check_open(promotion, now)
         if not void_when_changed(promotion, now):
-            given = standing_approvals(promotion)
-            asked = promotion.policy_snapshot["approvals"]["count"]
-            if given < asked:
-                raise ApprovalsMissing(f"{given} of {asked} approvals are given.")
+            if not BreakGlass.objects.filter(promotion=promotion).exists():
+                _check_unbroken(promotion, now)
             _apply(promotion, by=by, now=now)
         return promotion
 
 
-def standing_approvals(promotion: Promotion) -> int:
-    """How many of the approvals given to what is shown now come from people who still may give them."""
-    model = promotion.version.model
-    given = promotion.approvals.filter(verdict="approve", binding=promotion.binding).select_related("by")
-    people = [Principal(user=approval.by) for approval in given]
-    return sum(
-        can(who, Permission.PROMOTION_DECIDE, model.namespace_id) or is_designated_reviewer(who, model)
-        for who in people
-        if who.account.is_active
-    )
+def _check_unbroken(promotion: Promotion, now: datetime) -> None:
+    found = tally(promotion)
+    if not found.complete:
+        raise ApprovalsMissing(f"Approvals are missing: {found.sentence}.")
+    if window := held(promotion, now):
+        raise Frozen(f"{told_of(promotion, window)}.")
 
 
 def check_open(promotion: Promotion, now: datetime) -> None:
@@ -350,9 +359,9 @@ def _apply(promotion: Promotion, *, by: Principal, now: datetime) -> None:
 
 
 def void_when_changed(promotion: Promotion, now: datetime) -> bool:
-    """Recompute, under the lock, what was approved; close the promotion when it is something else now, or when
-    the version was put under quarantine."""
-    if _void_when_quarantined(promotion, now):
+    """Recompute, under the lock, what was approved; close the promotion when it is something else now, when another
+    policy applies, or when the version was put under quarantine."""
+    if _void_when_quarantined(promotion, now) or _void_when_superseded(promotion, now):
         return True
     context = context_of(promotion, now)
     found = findings(context)
@@ -372,6 +381,14 @@ def void_when_changed(promotion: Promotion, now: datetime) -> bool:
 
 def _void_when_quarantined(promotion: Promotion, now: datetime) -> bool:
     why = told(promotion.version)
+    if why:
+        end(promotion, State.VOID, why, by=SYSTEM, now=now)
+    return bool(why)
+
+
+def _void_when_superseded(promotion: Promotion, now: datetime) -> bool:
+    """What nobody approves is judged by the policy it was asked under; who approves does so by the one in force."""
+    why = superseded(promotion) if promotion.policy_snapshot["approvals"]["count"] else ""
     if why:
         end(promotion, State.VOID, why, by=SYSTEM, now=now)
     return bool(why)

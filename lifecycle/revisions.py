@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from lifecycle.approvals import groups_of
 from lifecycle.gates import GATES
 from lifecycle.models import Policy
 from lifecycle.policies import with_floor
@@ -52,7 +53,7 @@ def changes(
         told.append(
             {
                 "what": "approvals",
-                "sentence": f"Approvals: {_approvals(asked)} before, {_approvals(approvals)} now.",
+                "sentence": f"Approvals: {approvals_told(asked)} before; {approvals_told(approvals)} now.",
                 "before": asked or None,
                 "after": approvals,
             }
@@ -90,5 +91,8 @@ def _changed(a: Gate, b: Gate) -> dict[str, Any]:
     }
 
 
-def _approvals(asked: dict[str, Any]) -> str:
-    return str(asked.get("count", 0)) if asked else "none"
+def approvals_told(asked: dict[str, Any]) -> str:
+    """How many approvals are asked, how many of them from which groups, as `2, 1 of risk`."""
+    groups = "".join(f", {count} of {name}" for name, count in groups_of(asked).items())
+    only = "" if asked.get("designated_reviewers", True) else "; designated reviewers do not count"
+    return f"{asked.get('count', 0)}{groups}{only}"

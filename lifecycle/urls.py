@@ -4,6 +4,8 @@ from django.urls import URLPattern, path
 
 from lifecycle.api import (
     deployments,
+    freezes,
+    glass,
     incidents,
     policies,
     production,
@@ -36,6 +38,9 @@ urlpatterns: list[URLPattern] = [
     path(f"{MODEL}/incidents", incidents.ModelIncidents.as_view(), name="model-incidents"),
     path("incidents", incidents.Incidents.as_view(), name="incidents"),
     path("incidents/<uuid:id>/close", incidents.CloseIncident.as_view(), name="incident-close"),
+    path("freezes", freezes.Freezes.as_view(), name="freezes"),
+    path("freezes/<uuid:id>/end", freezes.EndFreeze.as_view(), name="freeze-end"),
+    path("namespaces/<str:namespace>/freezes", freezes.NamespaceFreezes.as_view(), name="namespace-freezes"),
     path("resolve", versions.Resolve.as_view(), name="resolve"),
     path("quarantine", quarantine.Quarantines.as_view(), name="quarantines"),
     path("quarantine/lift", quarantine.LiftQuarantine.as_view(), name="quarantine-lift"),
@@ -44,6 +49,9 @@ urlpatterns: list[URLPattern] = [
     path("promotions/<uuid:id>/approve", promotions.Approve.as_view(), name="promotion-approve"),
     path("promotions/<uuid:id>/reject", promotions.Reject.as_view(), name="promotion-reject"),
     path("promotions/<uuid:id>/withdraw", promotions.Withdraw.as_view(), name="promotion-withdraw"),
+    path("promotions/<uuid:id>/break-glass", glass.Breaking.as_view(), name="promotion-break-glass"),
+    path("promotions/<uuid:id>/break-glass/review", glass.Reviewing.as_view(), name="promotion-review"),
+    path("break-glass", glass.BrokenGlass.as_view(), name="broken-glass"),
     path("promotions/<uuid:id>/waivers", waivers.PromotionWaivers.as_view(), name="promotion-waivers"),
     path("waivers", waivers.Waivers.as_view(), name="waivers"),
     path("waivers/<uuid:id>/grant", waivers.DecideWaiver.as_view(verdict="grant"), name="waiver-grant"),

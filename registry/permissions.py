@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 from django.core.exceptions import ValidationError
+from django.db.models import QuerySet
 
 from registry.errors import Forbidden, NotVisible
-from registry.models import Namespace, Principal, RegisteredModel, RegisteredModelGroupPermission
-from registry.models.visibility import ScopedQuerySet, namespaces_where
+from registry.models import (
+    Namespace,
+    NamespaceGroupPermission,
+    Principal,
+    RegisteredModel,
+    RegisteredModelGroupPermission,
+    RoleGroup,
+    User,
+)
+from registry.models.visibility import ScopedQuerySet, namespaces_where, permission_id
 from registry.roles import ROLES, Permission
 
 
@@ -37,16 +47,56 @@ def check_can(principal: Principal, permission: Permission, namespace: Namespace
 
 def is_designated_reviewer(principal: Principal, model: RegisteredModel) -> bool:
     """Whether somebody was made reviewer of this one model."""
+    return _decides_by_token(principal, model) and (
+        RegisteredModelGroupPermission.objects.filter(
+            group__user=principal.user, content_object=model, permission__codename="model.review"
+        ).exists()
+    )
+
+
+def is_in_group(principal: Principal, model: RegisteredModel, names: Collection[str]) -> bool:
+    """Whether somebody is in one of these groups (or holds one of these roles) of the model's namespace, and may use
+    that to decide with the token they came by."""
+    return _decides_by_token(principal, model) and (
+        RoleGroup.objects.filter(
+            group__user=principal.user, namespace=model.namespace_id, role__in=names
+        ).exists()
+    )
+
+
+def _decides_by_token(principal: Principal, model: RegisteredModel) -> bool:
     if principal.user is None or not principal.user.is_active:
         return False
     token = principal.token
     if token and token.scopes is not None and Permission.PROMOTION_DECIDE.value not in token.scopes:
         return False
-    if token and token.namespace_id not in (None, model.namespace_id):
-        return False
-    return RegisteredModelGroupPermission.objects.filter(
-        group__user=principal.user, content_object=model, permission__codename="model.review"
-    ).exists()
+    return not (token and token.namespace_id not in (None, model.namespace_id))
+
+
+def holders(permission: Permission, namespace: Namespace) -> list[User]:
+    """The active people who hold the permission in the namespace by a role."""
+    groups = NamespaceGroupPermission.objects.filter(
+        content_object=namespace, permission_id=permission_id(permission)
+    )
+    return list(_people().filter(groups__in=groups.values("group")).distinct())
+
+
+def designated_reviewers(model: RegisteredModel) -> list[User]:
+    """The active people who were made reviewers of this one model."""
+    groups = RegisteredModelGroupPermission.objects.filter(
+        content_object=model, permission__codename="model.review"
+    )
+    return list(_people().filter(groups__in=groups.values("group")).distinct())
+
+
+def members(namespace: Namespace, names: Collection[str]) -> list[User]:
+    """The active people who are in one of these groups of the namespace, or hold one of these roles in it."""
+    groups = RoleGroup.objects.filter(namespace=namespace, role__in=names)
+    return list(_people().filter(groups__in=groups.values("group")).distinct())
+
+
+def _people() -> QuerySet[User]:
+    return User.objects.filter(is_active=True, is_service=False)
 
 
 def visible(rows: ScopedQuerySet[Any], principal: Principal, what: str, **lookup: Any) -> Any:

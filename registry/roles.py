@@ -110,3 +110,12 @@ ROLES: dict[Role, frozenset[Permission]] = {
     },
     Role.AUDITOR: _AUDIT,
 }
+
+# Whoever is designated reviewer of a model, where a policy names groups: no group is called so.
+DESIGNATED = "designated_reviewers"
+
+
+def held_by(name: str) -> frozenset[Permission]:
+    """What a role holds in its namespace; a group that a namespace keeps beside the roles reads, and no more. What its
+    people may decide, a policy says that names it."""
+    return ROLES[Role(name)] if name in set(Role) else _READ

@@ -4,6 +4,7 @@ from django.urls import URLPattern, path
 
 from registry.api import (
     aliases,
+    deliveries,
     evaluations,
     events,
     garbage,
@@ -29,6 +30,7 @@ urlpatterns: list[URLPattern] = [
     path(NAMESPACE, namespaces.OneNamespace.as_view(), name="namespace"),
     path(f"{NAMESPACE}/members", namespaces.Members.as_view(), name="members"),
     path(f"{NAMESPACE}/members/<str:user>/<str:role>", namespaces.OneMember.as_view(), name="member"),
+    path(f"{NAMESPACE}/groups", namespaces.Groups.as_view(), name="groups"),
     path(f"{NAMESPACE}/models", models.Models.as_view(), name="models"),
     path(MODEL, models.OneModel.as_view(), name="model"),
     path(f"{MODEL}/aliases", aliases.Aliases.as_view(), name="aliases"),
@@ -47,6 +49,10 @@ urlpatterns: list[URLPattern] = [
     path("redactions/<uuid:id>/decide", redactions.DecideRedaction.as_view(), name="redaction-decide"),
     path(f"{NAMESPACE}/webhooks", webhooks.Webhooks.as_view(), name="webhooks"),
     path("webhooks/<uuid:id>", webhooks.OneWebhook.as_view(), name="webhook"),
-    path("webhooks/<uuid:id>/deliveries", webhooks.Deliveries.as_view(), name="webhook-deliveries"),
-    path("deliveries/<uuid:id>/redeliver", webhooks.Redeliver.as_view(), name="delivery-redeliver"),
+    path("webhooks/<uuid:id>/rotate", webhooks.RotateSecret.as_view(), name="webhook-rotate"),
+    path("webhooks/<uuid:id>/test", deliveries.TryWebhook.as_view(), name="webhook-test"),
+    path("webhooks/<uuid:id>/replay", deliveries.Replay.as_view(), name="webhook-replay"),
+    path("webhooks/<uuid:id>/deliveries", deliveries.Deliveries.as_view(), name="webhook-deliveries"),
+    path("deliveries/<uuid:id>", deliveries.OneDelivery.as_view(), name="delivery"),
+    path("deliveries/<uuid:id>/redeliver", deliveries.Redeliver.as_view(), name="delivery-redeliver"),
 ]

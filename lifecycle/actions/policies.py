@@ -34,11 +34,13 @@ class PolicyNotDraft(DomainError):
     code = "policy-not-draft"
 
 
-def checked_policy(*, target: str, gates: Any, approvals: Any) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+def checked_policy(
+    *, namespace: Namespace, target: str, gates: Any, approvals: Any
+) -> tuple[list[dict[str, Any]], dict[str, Any]]:
     """The gates and approvals with their defaults. Raises InvalidInput that points at the gate and parameter."""
     if target not in (Stage.STAGING, Stage.PRODUCTION):
         raise InvalidInput("A policy is for staging or for production.", field="target")
-    return checked_gates(gates), checked_approvals(approvals, target)
+    return checked_gates(gates), checked_approvals(approvals, target, namespace)
 
 
 @transaction.atomic
@@ -65,7 +67,7 @@ def draft_policy(
     if len(risk_tier) > LONGEST_TIER:
         raise InvalidInput(f"A risk tier has at most {LONGEST_TIER} characters.", field="risk_tier")
     _check_reason(reason)
-    checked, asked = checked_policy(target=target, gates=gates, approvals=approvals)
+    checked, asked = checked_policy(namespace=namespace, target=target, gates=gates, approvals=approvals)
     ensure_seeded(namespace)
     _one_at_a_time(namespace)
     now_in_force = in_force(namespace, target, model, risk_tier)
@@ -96,7 +98,8 @@ def draft_policy(
 
 @transaction.atomic
 def publish_policy(*, policy: Policy, reason: str = "", by: Principal) -> Policy:
-    """Put a draft in force: for production by somebody else than who drafted it. What it says never changes.
+    """Put a draft in force: for production by somebody else than who drafted it. What it says never changes. Open
+    promotions that ask for approvals become void; what nobody approves keeps the policy it was asked under.
 
     Raises Forbidden, OwnPolicy, PolicyNotDraft.
     """

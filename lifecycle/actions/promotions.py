@@ -9,16 +9,19 @@ from django.db import transaction
 from django.utils import timezone
 
 from lifecycle import policies, promotions
+from lifecycle.approvals import groups_of, may_decide, tally
 from lifecycle.evidence import EVALUATE_GATES
+from lifecycle.freezes import held
 from lifecycle.gates.kinds import accounts_of
 from lifecycle.models import OPEN, Approval, Promotion, State
 from lifecycle.quarantine import check_not_quarantined, standing
+from lifecycle.reports import checked_report
 from lifecycle.stages import BY_NAME, move_for
 from lineage.provenance import trainers_of
 from registry.errors import DomainError, Forbidden, InvalidInput, NotVisible
 from registry.journal.enqueue import enqueue
 from registry.models import ModelVersion, Principal, RegisteredModel, Stage, StageChange
-from registry.permissions import can, check_can, is_designated_reviewer
+from registry.permissions import can, check_can
 from registry.references import check_not_deleted
 from registry.roles import Permission
 
@@ -118,8 +121,11 @@ def roll_back(*, model: RegisteredModel, to: int | None = None, reason: str, by:
 
 
 @transaction.atomic
-def decide_promotion(*, promotion: Promotion, verdict: str, reason: str = "", by: Principal) -> Promotion:
-    """Approve or reject; the last approval that is needed puts it into effect.
+def decide_promotion(
+    *, promotion: Promotion, verdict: str, reason: str = "", report: Any = None, by: Principal
+) -> Promotion:
+    """Approve or reject, with a validation report if there is one; the last approval that is needed puts it into
+    effect, when its stage is not frozen.
 
     The promotion that comes back may be `void`: then what was shown is not what is there now, and nothing was
     decided. Raises Forbidden, OwnRequest, AlreadyDecided, PromotionIsClosed, InvalidInput.
@@ -130,6 +136,7 @@ def decide_promotion(*, promotion: Promotion, verdict: str, reason: str = "", by
         raise InvalidInput("A decision is approve or reject.", field="verdict")
     if verdict == Approval.Verdict.REJECT and not reason.strip():
         raise InvalidInput("A rejection needs a reason: it is what the requester reads.", field="reason")
+    found = checked_report(report)
     now = timezone.now()
     row = promotions.locked(promotion.pk)
     promotions.check_open(row, now)
@@ -138,13 +145,19 @@ def decide_promotion(*, promotion: Promotion, verdict: str, reason: str = "", by
     if promotions.void_when_changed(row, now):
         return row
     Approval.objects.create(
-        promotion=row, by=by.account, verdict=verdict, reason=reason, binding=row.binding, at=now
+        promotion=row,
+        by=by.account,
+        verdict=verdict,
+        reason=reason,
+        report=found,
+        binding=row.binding,
+        at=now,
     )
     if verdict == Approval.Verdict.REJECT:
         promotions.end(row, State.REJECTED, f"{by.label}: {reason}", by=by, now=now, reason=reason)
         return row
     promotions.note(row, "promotion.approved", by=by, now=now, reason=reason)
-    if promotions.standing_approvals(row) >= row.policy_snapshot["approvals"]["count"]:
+    if tally(row).complete and not held(row, now):
         return promotions.apply(promotion_id=row.pk, by=by, now=now)
     return row
 
@@ -186,8 +199,15 @@ def check_can_decide(by: Principal, promotion: Promotion) -> None:
     model = promotion.version.model
     if not can(by, Permission.NAMESPACE_READ, model.namespace_id):
         raise NotVisible("There is no promotion that you can see.")
-    if not is_designated_reviewer(by, model):
+    if not may_decide(by, promotion):
+        groups = groups_of(promotion.policy_snapshot["approvals"])
+        if groups:
+            raise Forbidden(
+                f"{by.label} may not decide on this: its policy asks for people of {', '.join(groups)}, and who holds "
+                f"{Permission.PROMOTION_DECIDE.value} may too."
+            )
         check_can(by, Permission.PROMOTION_DECIDE, model.namespace)
+        raise Forbidden("Designated reviewers do not count for this policy.")
     if by.account.is_service:
         raise Forbidden("A promotion is decided by a person, not by a service account.")
     if by.account.pk in accounts_of({promotion.requested_by_id}):

@@ -9,11 +9,15 @@ from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
+from django.utils import timezone
 
 from lifecycle.actions.promotions import decide_promotion
+from lifecycle.approvals import tally
 from lifecycle.dossier.inbox import count_waiting, inbox
 from lifecycle.dossier.promotions import dossier
+from lifecycle.freezes import held
 from lifecycle.models import Promotion, State
+from lifecycle.reports import report_of_lines
 from registry.errors import DomainError, InvalidInput
 from registry.http.admin_site import site
 from registry.http.authentication import principal_of
@@ -50,10 +54,12 @@ def _decide(request: HttpRequest, promotion: Promotion) -> HttpResponse:
     try:
         if NUL in reason:
             raise InvalidInput("The reason holds a NUL character.", field="reason")
+        written = (request.POST.get(name, "") for name in ("summary", "findings", "conditions"))
         decided = decide_promotion(
             promotion=promotion,
             verdict=request.POST.get("verdict", ""),
             reason=reason,
+            report=report_of_lines(*written),
             by=principal_of(request),
         )
     except DomainError as refusal:
@@ -67,7 +73,15 @@ def _decide(request: HttpRequest, promotion: Promotion) -> HttpResponse:
         case State.REJECTED:
             messages.success(request, f"Rejected: {reference} stays where it is, and your reason is told.")
         case State.AWAITING_APPROVAL:
-            messages.success(request, f"Your approval of {reference} is kept; it waits for another one.")
+            window = None if not tally(decided).complete else held(decided, timezone.now())
+            waits = (
+                f"it takes effect when the freeze is over, {window.ends_at:%Y-%m-%d %H:%M} UTC"
+                if window
+                else ""
+            )
+            messages.success(
+                request, f"Your approval of {reference} is kept; {waits or 'it waits for another one'}."
+            )
         case _:
             messages.warning(request, f"Nothing was decided: {decided.outcome}.")
             return HttpResponseRedirect(reverse("admin:desk-promotion", args=[promotion.pk]))

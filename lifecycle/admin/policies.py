@@ -14,7 +14,7 @@ from lifecycle.actions.policies import publish_policy, withdraw_policy
 from lifecycle.admin import policy_draft
 from lifecycle.api.shows import policy_json
 from lifecycle.models import Policy
-from lifecycle.revisions import changes
+from lifecycle.revisions import approvals_told, changes
 from registry.admin.acting import ActPage, ReasonForm, page_action
 from registry.admin.journal import NamespaceFilter
 from registry.admin.scoped import ScopedAdmin
@@ -70,8 +70,8 @@ class PolicyAdmin(ScopedAdmin):
         return len(row.gates)
 
     @display(description="approvals")
-    def approvals_asked(self, row: Policy) -> int:
-        return int(row.approvals.get("count", 0))
+    def approvals_asked(self, row: Policy) -> str:
+        return approvals_told(row.approvals)
 
     @display(description="gates")
     def gates_told(self, row: Policy) -> str:
@@ -100,6 +100,7 @@ class PolicyAdmin(ScopedAdmin):
             sentence=f"For {row.scope}. {_drafted(row)}",
             consequences=(
                 *(str(each["sentence"]) for each in _changes(row)),
+                "Open promotions that ask for approvals become void, and are asked for again.",
                 "It is in force at once, and never changes; another revision can follow.",
             ),
             button="Publish",

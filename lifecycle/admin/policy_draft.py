@@ -19,6 +19,7 @@ from unfold.widgets import (
 )
 
 from lifecycle.actions.policies import LONGEST_REASON, draft_policy
+from lifecycle.approvals import groups_of
 from lifecycle.gates import GATES, Parameter
 from lifecycle.models import Policy
 from lifecycle.policies import MOST_APPROVALS, MOST_GATES
@@ -52,12 +53,33 @@ class Scope(forms.Form):
         widget=UnfoldAdminIntegerFieldWidget,
         help_text="How many people must approve, none of whom asked for it or made the version.",
     )
+    groups = forms.CharField(
+        required=False,
+        widget=UnfoldAdminTextareaWidget(attrs={"rows": 3, "spellcheck": "false"}),
+        help_text="How many of them from which group or role, one a line, as `risk: 1`; `designated_reviewers` are "
+        "those of the model. One person stands for one group.",
+    )
+    without_designated = forms.BooleanField(
+        required=False,
+        label="Designated reviewers of a model do not count",
+        widget=UnfoldBooleanWidget,
+    )
     reason = forms.CharField(
         required=False,
         max_length=LONGEST_REASON,
         widget=UnfoldAdminTextareaWidget(attrs={"rows": 2}),
         help_text="Why, for whoever publishes it and for the journal.",
     )
+
+    def clean_groups(self) -> list[dict[str, Any]]:
+        """The lines as the policy holds them."""
+        found: list[dict[str, Any]] = []
+        for line in filter(str.strip, self.cleaned_data["groups"].splitlines()):
+            name, _, count = (part.strip() for part in line.partition(":"))
+            if not (name and (count or "1").isdecimal() and len(count) < 4):
+                raise forms.ValidationError(f"{line.strip()!r} is not of the form `risk: 1`.")
+            found.append({"group": name, "count": int(count or 1)})
+        return found
 
 
 @dataclass
@@ -169,6 +191,8 @@ def respond(request: HttpRequest, row: Policy) -> HttpResponse:
         "model": row.model.name if row.model else "",
         "risk_tier": row.risk_tier,
         "approvals": row.approvals.get("count", 0),
+        "groups": "\n".join(f"{name}: {n}" for name, n in groups_of(row.approvals).items()),
+        "without_designated": not row.approvals.get("designated_reviewers", True),
     }
     scope = Scope(sent, initial=begun)
     gates = _of_policy(row) if sent is None else _of_post(sent)
@@ -217,7 +241,11 @@ def _saved(request: HttpRequest, row: Policy, scope: Scope, gates: list[GateOnPa
             namespace=row.namespace,
             target=row.target,
             gates=[gate.asked() for gate in gates],
-            approvals={"count": given["approvals"]},
+            approvals={
+                "count": given["approvals"],
+                "groups": given["groups"],
+                "designated_reviewers": not given["without_designated"],
+            },
             model=model,
             risk_tier=given["risk_tier"],
             reason=given["reason"],
@@ -239,5 +267,7 @@ def _point(scope: Scope, gates: list[GateOnPage], refusal: DomainError) -> None:
         if parameter:
             gate.wrong[parameter] = refusal.sentence
         return
-    name = at.partition(".")[0]
+    name = {"approvals.groups": "groups", "approvals.designated_reviewers": "without_designated"}.get(
+        at.partition("[")[0], at.partition(".")[0]
+    )
     scope.add_error(name if name in scope.fields else None, refusal.sentence)

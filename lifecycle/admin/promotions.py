@@ -10,9 +10,10 @@ from django.template.loader import render_to_string
 from django.urls import reverse
 from unfold.decorators import display
 
-from lifecycle.actions.promotions import withdraw_promotion
-from lifecycle.api.shows import promotion_json
-from lifecycle.models import OPEN, Approval, Promotion
+from lifecycle.actions.glass import break_glass
+from lifecycle.actions.promotions import can_decide, withdraw_promotion
+from lifecycle.api.shows import promotion_json, promotion_rows
+from lifecycle.models import OPEN, Approval, Promotion, State
 from registry.admin.acting import ActPage, ReasonForm, page_action
 from registry.admin.scoped import ReadOnlyInline, ScopedAdmin
 from registry.http.authentication import principal_of
@@ -49,7 +50,7 @@ class PromotionAdmin(ScopedAdmin):
     )  # fmt: skip
     readonly_fields = fields
     inlines = (ApprovalInline,)
-    actions_detail = ("open_on_desk", "withdraw")
+    actions_detail = ("open_on_desk", "withdraw", "break_glass")
     to_namespace = "version.model.namespace"
 
     def get_queryset(self, request: HttpRequest) -> Any:
@@ -61,10 +62,14 @@ class PromotionAdmin(ScopedAdmin):
 
     @display(description="gates")
     def gates(self, row: Promotion) -> str:
-        return render_to_string("facts/gates.html", {"gates": promotion_json(row)["gates"]})
+        return render_to_string(
+            "facts/gates.html", {"gates": promotion_json(promotion_rows().get(pk=row.pk))["gates"]}
+        )
 
     def offers(self, request: HttpRequest, action: str, row: Any) -> bool:
-        if action == "withdraw" and row.state not in OPEN:
+        if action in ("withdraw", "break_glass") and row.state not in OPEN:
+            return False
+        if action == "break_glass" and not can_decide(principal_of(request), row):
             return False
         return super().offers(request, action, row)
 
@@ -86,4 +91,31 @@ class PromotionAdmin(ScopedAdmin):
             back=reverse("admin:lifecycle_promotion_change", args=[row.pk]),
             form_class=ReasonForm,
             act=act,
+        ).respond(request)
+
+    @page_action(description="Break the glass", icon="emergency_heat", danger=True)
+    def break_glass(self, request: HttpRequest, row: Promotion) -> HttpResponse:
+        def act(given: dict[str, Any]) -> str:
+            done = break_glass(promotion=row, reason=given["reason"], by=principal_of(request))
+            if done.state != State.APPLIED:
+                return f"The glass was not broken: {done.outcome}."
+            return f"The glass is broken: {row.version.reference} is in {row.target}. Somebody reviews it within 24 h."
+
+        told = promotion_json(promotion_rows().get(pk=row.pk))
+        held = [told["held"]["sentence"]] if told["held"] else []
+        given = [f"Approvals: {told['approvals_wanted']['sentence']}."] if told["approvals_wanted"] else []
+        return ActPage(
+            title="Break the glass",
+            sentence=f"Bring {row.version.reference} to {row.target} now, alone, in spite of what follows.",
+            consequences=(
+                *held,
+                *given,
+                "Gates, quarantine and malicious files are not set aside. Nobody does this for what is their own.",
+                "It is told to everybody who listens, and a second person reviews it within 24 h.",
+            ),
+            button="Break the glass",
+            back=reverse("admin:lifecycle_promotion_change", args=[row.pk]),
+            form_class=ReasonForm,
+            act=act,
+            dangerous=True,
         ).respond(request)

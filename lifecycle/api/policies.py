@@ -124,7 +124,10 @@ class CheckPolicy(Endpoint):
         """The gates with their defaults, and the changes to the revision in force: none when it says the same."""
         given = _told(self, self.read(Drafting, request))
         gates, approvals = checked_policy(
-            target=given["target"], gates=given["gates"], approvals=given["approvals"]
+            namespace=self.namespace,
+            target=given["target"],
+            gates=given["gates"],
+            approvals=given["approvals"],
         )
         ensure_seeded(self.namespace)
         before = in_force(self.namespace, given["target"], given["model"], given["risk_tier"])

@@ -11,13 +11,13 @@ from rest_framework.response import Response
 
 from lifecycle.actions import promotions as actions
 from lifecycle.api.shows import promotion_json, promotion_rows
+from lifecycle.approvals import may_decide
 from lifecycle.models import Promotion, State
 from registry.api.shows import VERSION_ROWS, version_json
 from registry.errors import InvalidInput
 from registry.http.endpoint import Endpoint
 from registry.http.fields import Body
 from registry.http.paging import page
-from registry.permissions import is_designated_reviewer
 
 
 class Asking(Body):
@@ -27,6 +27,15 @@ class Asking(Body):
 
 class Reason(Body):
     reason = serializers.CharField(required=False, allow_blank=True, default="")
+
+
+class Decision(Reason):
+    report = serializers.JSONField(
+        required=False,
+        allow_null=True,
+        default=None,
+        help_text='{"summary": "...", "findings": [{"severity": "low", "text": "..."}], "conditions": ["..."]}',
+    )
 
 
 class RollingBack(Body):
@@ -80,22 +89,22 @@ class OnePromotion(Endpoint):
 
 
 class Deciding(OnePromotion):
-    """What reviewers designated on the model may do too."""
+    """What reviewers designated on the model, and people of the groups that its policy names, may do too."""
 
     http_method_names = ["post"]
 
     def is_designated(self) -> bool:
-        return is_designated_reviewer(self.principal, self.row.version.model)
+        return may_decide(self.principal, self.row)
 
 
 class Approve(Deciding):
     """Approve it; the last approval that is needed puts it into effect."""
 
-    @extend_schema(request=Reason)
+    @extend_schema(request=Decision)
     def post(self, request: Request, id: Any) -> Response:
         return shown(
             actions.decide_promotion(
-                promotion=self.row, verdict="approve", by=self.principal, **self.read(Reason, request)
+                promotion=self.row, verdict="approve", by=self.principal, **self.read(Decision, request)
             )
         )
 
@@ -103,11 +112,11 @@ class Approve(Deciding):
 class Reject(Deciding):
     """Reject it, with a reason."""
 
-    @extend_schema(request=Reason)
+    @extend_schema(request=Decision)
     def post(self, request: Request, id: Any) -> Response:
         return shown(
             actions.decide_promotion(
-                promotion=self.row, verdict="reject", by=self.principal, **self.read(Reason, request)
+                promotion=self.row, verdict="reject", by=self.principal, **self.read(Decision, request)
             )
         )
 

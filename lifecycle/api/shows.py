@@ -2,14 +2,29 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 from django.conf import settings
-from django.db.models import Prefetch, QuerySet
+from django.db.models import OuterRef, Prefetch, QuerySet, Subquery
+from django.db.models.functions import JSONObject
 from django.utils import timezone
 
+from lifecycle.approvals import Tally, approver_of, groups_of, tally, told_apart
+from lifecycle.freezes import told
 from lifecycle.gates.evaluate import latest_results
-from lifecycle.models import CheckReport, GateResult, Policy, Promotion, Waiver
+from lifecycle.models import (
+    OPEN,
+    Approval,
+    BreakGlass,
+    CheckReport,
+    FreezeWindow,
+    GateResult,
+    Policy,
+    Promotion,
+    State,
+    Waiver,
+)
 from lifecycle.revisions import claim
 
 WAIVER_STATES = ("asked", "granted", "refused", "expired")
@@ -20,9 +35,27 @@ def promotion_rows() -> QuerySet[Promotion]:
     results = GateResult.objects.select_related("waiver__by", "waiver__decision__by").prefetch_related(
         Prefetch("waivers", Waiver.objects.select_related("by", "decision__by").order_by("at", "pk"))
     )
-    return Promotion.objects.select_related(
-        "version__model__namespace", "replaces__model__namespace", "requested_by"
-    ).prefetch_related(Prefetch("gate_results", results), "approvals__by")
+    frozen = FreezeWindow.objects.standing(timezone.now()).over(
+        namespace=OuterRef("version__model__namespace"),
+        model=OuterRef("version__model"),
+        target=OuterRef("target"),
+    )
+    window = JSONObject(
+        id="pk", ends_at="ends_at", reason="reason", namespace="namespace__name", model="model__name"
+    )
+    return (
+        Promotion.objects.annotate(frozen=Subquery(frozen.order_by("-ends_at").values(told=window)[:1]))
+        .select_related(
+            "version__model__namespace",
+            "replaces__model__namespace",
+            "requested_by",
+            "break_glass__by",
+            "break_glass__reviewed_by",
+        )
+        .prefetch_related(
+            Prefetch("gate_results", results), Prefetch("approvals", told_apart(Approval.objects.all()))
+        )
+    )
 
 
 def promotion_json(promotion: Promotion) -> dict[str, Any]:
@@ -30,6 +63,8 @@ def promotion_json(promotion: Promotion) -> dict[str, Any]:
     snapshot = promotion.policy_snapshot
     newest = latest_results(promotion)
     gates = [_gate(listed, newest.get(listed["key"])) for listed in snapshot["gates"]]
+    groups = groups_of(snapshot["approvals"])
+    given = sorted(promotion.approvals.all(), key=lambda approval: approval.pk)
     return {
         "id": str(promotion.pk),
         "version": promotion.version.reference,
@@ -45,15 +80,83 @@ def promotion_json(promotion: Promotion) -> dict[str, Any]:
         "policy": {key: snapshot[key] for key in ("name", "revision", "target")},
         "gates": gates,
         "approvals": [
-            {"by": a.by.get_username(), "verdict": a.verdict, "reason": a.reason, "at": a.at}
-            for a in sorted(promotion.approvals.all(), key=lambda a: a.pk)
+            {
+                "by": a.by.get_username(),
+                # Those of the groups asked for that they are in now.
+                "groups": [name for name in groups if name in approver_of(a).groups],
+                "verdict": a.verdict,
+                "reason": a.reason,
+                "report": a.report,
+                "at": a.at,
+            }
+            for a in given
         ],
         "approvals_required": snapshot["approvals"]["count"],
+        "approvals_groups": [{"group": name, "count": count} for name, count in groups.items()],
+        "approvals_wanted": _wanted(tally(promotion, given))
+        if promotion.state == State.AWAITING_APPROVAL
+        else None,
+        # The freeze that keeps it from taking effect, while it is open.
+        "held": _held(promotion),
+        "break_glass": _of_glass(promotion.break_glass) if hasattr(promotion, "break_glass") else None,
         "replaces": promotion.replaces.reference if promotion.replaces else None,
         "binding": promotion.binding,
         "reasons": [gate["sentence"] for gate in gates if gate["verdict"] in ("fail", "error")],
         "outcome": promotion.outcome,
         "url": f"{settings.PUBLIC_URL}/promotions/{promotion.pk}",
+    }
+
+
+def _held(promotion: Any) -> dict[str, Any] | None:
+    """The freeze that keeps an open promotion from taking effect, and what is said of it."""
+    window = promotion.frozen
+    if not window or promotion.state not in OPEN or promotion.kind == Promotion.Kind.ROLLBACK:
+        return None
+    ends_at = datetime.fromisoformat(window["ends_at"]).astimezone(UTC)
+    about = "/".join(filter(None, (window["namespace"], window["model"]))) or "everywhere"
+    return {
+        "freeze": window["id"],
+        "until": ends_at,
+        "sentence": f"{told(promotion.target, about, ends_at, window['reason'])}. What is approved takes effect then.",
+    }
+
+
+def glass_json(row: BreakGlass) -> dict[str, Any]:
+    """Broken glass, with the promotion that it was broken for."""
+    version = row.promotion.version
+    return {
+        "promotion": str(row.promotion_id),
+        "version": version.reference,
+        "namespace": version.model.namespace.name,
+        "target": row.promotion.target,
+        **_of_glass(row),
+    }
+
+
+def _of_glass(row: BreakGlass) -> dict[str, Any]:
+    late = row.reviewed_at is None and row.due_at <= timezone.now()
+    return {
+        "id": str(row.pk),
+        "by": row.by.get_username(),
+        "at": row.at,
+        "reason": row.reason,
+        "overrode": row.overrode,
+        "due_at": row.due_at,
+        "state": "reviewed" if row.reviewed_at else ("overdue" if late else "waiting"),
+        "verdict": row.verdict or None,
+        "sentence": row.sentence,
+        "reviewed_by": row.reviewed_by.get_username() if row.reviewed_by else None,
+        "reviewed_at": row.reviewed_at,
+    }
+
+
+def _wanted(found: Tally) -> dict[str, Any]:
+    """What is missing of a promotion that waits: as "1 of 2; still wanted: risk (1)"."""
+    return {
+        "given": found.given,
+        "asked": found.asked,
+        "groups": [{"group": name, "count": count} for name, count in found.wanted],
+        "sentence": found.sentence,
     }
 
 

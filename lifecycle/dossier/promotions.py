@@ -7,6 +7,7 @@ from typing import Any
 
 from lifecycle.actions.promotions import check_can_decide
 from lifecycle.api.shows import promotion_json, promotion_rows
+from lifecycle.approvals import Tally, approver, tally
 from lifecycle.dossier.comparison import Comparison, compare, measurements
 from lifecycle.dossier.versions import in_production_since, run_of
 from lifecycle.models import Promotion, State
@@ -47,6 +48,8 @@ class Dossier:
     changes_told: str
     # Why the reader cannot decide, in a sentence; empty when they can.
     obstacle: str
+    # What would be given and missing with the approval of the reader, who can decide.
+    with_yours: Tally | None
 
     @property
     def passed(self) -> int:
@@ -56,11 +59,6 @@ class Dossier:
     def beside(self) -> str:
         """What the other column is called."""
         return f"Version {self.incumbent.number}" if self.incumbent else ""
-
-    @property
-    def approvals_missing(self) -> int:
-        given = sum(1 for a in self.told["approvals"] if a["verdict"] == "approve")
-        return max(0, int(self.told["approvals_required"]) - given)
 
 
 def dossier(promotion_id: Any, principal: Principal) -> Dossier:
@@ -73,6 +71,8 @@ def dossier(promotion_id: Any, principal: Principal) -> Dossier:
     changed: dict[str, Any] = {"differences": [], "sentence": ""}
     if incumbent:
         changed = explain(incumbent, version, principal)
+    obstacle = _obstacle(promotion, principal)
+    given = promotion.approvals.all()
     return Dossier(
         promotion=promotion,
         told=told,
@@ -84,7 +84,8 @@ def dossier(promotion_id: Any, principal: Principal) -> Dossier:
         incumbent_since=in_production_since(incumbent) if incumbent else None,
         changes=changed["differences"],
         changes_told=changed["sentence"],
-        obstacle=_obstacle(promotion, principal),
+        obstacle=obstacle,
+        with_yours=None if obstacle else tally(promotion, given, (approver(principal.account, promotion),)),
     )
 
 

@@ -1,6 +1,8 @@
 """The lifecycle's tables."""
 
 from lifecycle.models.deployments import Deployment, DeploymentChange, Drift
+from lifecycle.models.freezes import FreezeWindow
+from lifecycle.models.glass import BreakGlass
 from lifecycle.models.incidents import Incident, Severity
 from lifecycle.models.policies import Policy
 from lifecycle.models.promotions import (
@@ -22,10 +24,12 @@ __all__ = [
     "OPEN",
     "STATE_EDGES",
     "Approval",
+    "BreakGlass",
     "CheckReport",
     "Deployment",
     "DeploymentChange",
     "Drift",
+    "FreezeWindow",
     "GateResult",
     "Incident",
     "LegalHold",

@@ -7,31 +7,57 @@ from typing import Any
 import pgtrigger
 from django.db import models
 
+from lifecycle.models.approval_guards import (
+    FROZEN,
+    POLICY_IN_FORCE,
+    answers_for,
+    groups_wanted,
+    may_decide,
+)
 from lifecycle.models.waiver_guards import NEVER_WAIVED, covered
 from registry.models.triggers import Always, active_person, refuse, right
 
 # A condition on the id of a version: whether it stands under quarantine.
 UNDER_QUARANTINE = """EXISTS (SELECT 1 FROM lifecycle_quarantine q WHERE q.version_id = {version} AND NOT EXISTS (
     SELECT 1 FROM lifecycle_quarantinelift l WHERE l.quarantine_id = q.id))"""
+# The approvals of the promotion NEW that count, of people who may still give them.
+_STANDING = f"""SELECT a.by_id FROM lifecycle_approval a WHERE a.promotion_id = NEW.id AND a.verdict = 'approve'
+    AND a.binding = NEW.binding AND a.by_id NOT IN (NEW.requested_by_id, home.maker)
+    AND {may_decide("a.by_id", snapshot="NEW.policy_snapshot", model="home.model_id", namespace="home.namespace_id")}"""
+_GROUPS_WANTED = groups_wanted(
+    _STANDING, snapshot="NEW.policy_snapshot", model="home.model_id", namespace="home.namespace_id"
+)
 
 
 class Satisfied(Always):
     """A promotion becomes `applied` only when its own snapshot is satisfied and the floor below it is.
 
     The floor, whatever the policy says: integrity verified; for production also lineage complete and one
-    approval by somebody who neither asked nor made the version. A gate is passed, or waived by two people within
+    approval by somebody who neither asked nor made the version. Approvals count while who gave them may still do so;
+    where groups are named, one person stands for one of them. What is approved is approved by the policy in
+    force, not by an older revision, and while no freeze stands. A gate is passed, or waived by two people within
     their term; integrity and a malicious file are never waived. A rollback needs a reason and a version that
-    was in production and has not been taken out in an incident since.
+    was in production and has not been taken out in an incident since. Where an operator broke the glass, a freeze and
+    the approvals of others are set aside, and nothing else.
     """
 
     name = "satisfied"
     when = pgtrigger.Before
     operation = pgtrigger.Update
-    declare = [("unmet", "text"), ("given", "integer"), ("asked", "integer"), ("maker", "uuid")]
+    declare = [
+        ("unmet", "text"),
+        ("given", "integer"),
+        ("asked", "integer"),
+        ("home", "record"),
+        ("broken", "boolean"),
+    ]
 
     def get_func(self, model: models.Model) -> str:
         return f"""
             IF NEW.state <> 'applied' OR OLD.state = 'applied' THEN RETURN NEW; END IF;
+            IF NEW.expires_at <= clock_timestamp() THEN
+                {refuse("promotion_unsatisfied", "it has expired")}
+            END IF;
             SELECT string_agg(g.key, ', ') INTO unmet FROM (
                 SELECT coalesce(listed->>'key', listed->>'gate') AS key, listed->>'gate' AS gate
                     FROM jsonb_array_elements(NEW.policy_snapshot->'gates') AS listed
@@ -62,16 +88,28 @@ class Satisfied(Always):
                             WHERE d.version_id = NEW.version_id AND d.to_stage = 'deprecated'), 0)
                 ) THEN {refuse("promotion_unsatisfied", "not a rollback target")} END IF;
             ELSE
-                SELECT created_by_id INTO maker FROM registry_modelversion WHERE id = NEW.version_id;
-                asked := greatest(coalesce((NEW.policy_snapshot->'approvals'->>'count')::integer, 0),
+                SELECT v.created_by_id AS maker, v.model_id, m.namespace_id INTO home FROM registry_modelversion v
+                    JOIN registry_registeredmodel m ON m.id = v.model_id WHERE v.id = NEW.version_id;
+                broken := EXISTS (SELECT 1 FROM lifecycle_breakglass b WHERE b.promotion_id = NEW.id);
+                IF broken AND {NEVER_WAIVED.format(gate="'scan_clean'", version="NEW.version_id")} THEN
+                    {refuse("promotion_unsatisfied", "no glass is broken for a malicious file")}
+                END IF;
+                asked := greatest(
+                    CASE WHEN broken THEN 0 ELSE (NEW.policy_snapshot->'approvals'->>'count')::integer END,
                     CASE WHEN NEW.target = 'production' THEN 1 ELSE 0 END);
-                SELECT count(*) FILTER (WHERE a.verdict = 'approve' AND a.binding = NEW.binding
-                    AND a.by_id <> NEW.requested_by_id AND a.by_id <> maker) INTO given
-                    FROM lifecycle_approval a JOIN registry_user u ON u.id = a.by_id AND u.is_active
-                    WHERE a.promotion_id = NEW.id;
+                SELECT count(*) INTO given FROM ({_STANDING}) standing;
                 IF given < asked OR EXISTS (SELECT 1 FROM lifecycle_approval a
                     WHERE a.promotion_id = NEW.id AND a.verdict = 'reject') THEN
                     {refuse("promotion_unsatisfied", "% of % approvals are given", "given", "asked")}
+                END IF;
+                IF NOT broken AND {_GROUPS_WANTED} THEN
+                    {refuse("promotion_unsatisfied", "a group whose approval is asked has not given it")}
+                END IF;
+                IF NOT broken AND {FROZEN} THEN
+                    {refuse("frozen", "% is frozen", "NEW.target")}
+                END IF;
+                IF asked > 0 AND NEW.policy_id IS DISTINCT FROM ({POLICY_IN_FORCE}) THEN
+                    {refuse("promotion_unsatisfied", "another policy was published after it was asked for")}
                 END IF;
             END IF;
             NEW.applied_xid := pg_current_xact_id()::text::bigint;
@@ -99,6 +137,10 @@ class PolicyFrozen(Always):
             IF held.id IS NULL OR NOT (carried @> held.gates)
                 OR coalesce((NEW.policy_snapshot->'approvals'->>'count')::integer, 0)
                     < coalesce((held.approvals->>'count')::integer, 0)
+                OR NOT coalesce(NEW.policy_snapshot->'approvals'->'groups', '[]')
+                    @> coalesce(held.approvals->'groups', '[]')
+                OR NEW.policy_snapshot->'approvals'->'designated_reviewers'
+                    IS DISTINCT FROM held.approvals->'designated_reviewers'
             THEN {refuse("policy_not_frozen", "the promotion does not carry what its policy asks for")} END IF;
             RETURN NEW;
         """
@@ -163,27 +205,26 @@ class ApprovalByAnother(Always):
     declare = [("asked", "record")]
 
     def get_func(self, model: models.Model) -> str:
-        decides = right("promotion.decide", "asked.namespace_id")
-        reviews = right("model.review", "asked.model_id", kind="registeredmodel")
+        who = may_decide(
+            "NEW.by_id",
+            snapshot="asked.policy_snapshot",
+            model="asked.model_id",
+            namespace="asked.namespace_id",
+        )
+        own = answers_for("NEW.by_id", "asked.requested_by_id, asked.maker, asked.trainer")
         return f"""
-            SELECT p.state, p.requested_by_id, p.binding, v.created_by_id AS maker, v.model_id, m.namespace_id,
+            SELECT p.state, p.requested_by_id, p.binding, p.policy_snapshot, v.created_by_id AS maker,
+                    v.model_id, m.namespace_id,
                     (SELECT r.created_by_id FROM lineage_run r WHERE r.id = v.run_id) AS trainer INTO asked
                 FROM lifecycle_promotion p JOIN registry_modelversion v ON v.id = p.version_id
                 JOIN registry_registeredmodel m ON m.id = v.model_id WHERE p.id = NEW.promotion_id;
             IF asked.state IS DISTINCT FROM 'awaiting_approval' OR asked.binding <> NEW.binding THEN
                 {refuse("not_awaiting_approval", "the promotion does not wait for this decision")}
             END IF;
-            IF EXISTS (
-                WITH people AS (
-                    SELECT u.id, u.owner_id FROM registry_user u
-                    WHERE u.id IN (asked.requested_by_id, asked.maker, asked.trainer)
-                ), answerable AS (
-                    SELECT id FROM people UNION SELECT owner_id FROM people WHERE owner_id IS NOT NULL
-                )
-                SELECT 1 FROM registry_user u WHERE u.id = NEW.by_id
-                    AND (u.id IN (SELECT id FROM answerable) OR u.owner_id IN (SELECT id FROM answerable))
-            ) THEN {refuse("own_request", "who asked or made the version does not decide")} END IF;
-            IF NOT {active_person("NEW.by_id", decides, reviews)} THEN
+            IF {own} THEN
+                {refuse("own_request", "who asked or made the version does not decide")}
+            END IF;
+            IF NOT {who} THEN
                 {refuse("not_a_decider", "who decides is an active person with the right to")}
             END IF;
             RETURN NEW;

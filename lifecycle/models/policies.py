@@ -9,6 +9,7 @@ import pgtrigger
 from django.db import models
 from django.db.models import Q
 
+from lifecycle.models.approval_guards import answers_for
 from registry.models import Namespace, RegisteredModel, Stage, User
 from registry.models.triggers import Always, Fixed, LegalEdges, NeverDeleted, active_person, refuse, right
 from registry.models.visibility import scoped_by
@@ -42,12 +43,9 @@ class PublishedByTwo(Always):
                 {refuse("policy_overtaken", "another revision was published since it was drafted")}
             END IF;
             IF NEW.target <> 'production' THEN RETURN NEW; END IF;
-            IF NEW.published_by_id IS NULL OR NEW.published_by_id = NEW.created_by_id OR EXISTS (
-                SELECT 1 FROM registry_user drafter, registry_user publisher
-                WHERE drafter.id = NEW.created_by_id AND publisher.id = NEW.published_by_id
-                    AND (drafter.owner_id = publisher.id OR publisher.owner_id = drafter.id
-                        OR drafter.owner_id = publisher.owner_id)
-            ) THEN {refuse("own_policy", "who drafted a production policy does not publish it")} END IF;
+            IF NEW.published_by_id IS NULL OR {answers_for("NEW.published_by_id", "NEW.created_by_id")} THEN
+                {refuse("own_policy", "who drafted a production policy does not publish it")}
+            END IF;
             IF NOT {active_person("NEW.published_by_id", right("policy.publish", "NEW.namespace_id"))} THEN
                 {refuse("not_a_publisher", "who publishes is an active person with the right to")}
             END IF;

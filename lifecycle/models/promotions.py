@@ -80,6 +80,7 @@ class Promotion(Leased):
                     "policy_snapshot",
                     "requested_by_id",
                     "requested_at",
+                    "expires_at",
                 ]
             ),
             Fixed(
@@ -189,7 +190,7 @@ class GateResult(AppendOnlyModel):
 class Approval(AppendOnlyModel):
     """One person's decision on one promotion, bound to what they were shown."""
 
-    redactable: ClassVar[tuple[str, ...]] = ("reason",)
+    redactable: ClassVar[tuple[str, ...]] = ("reason", "report")
 
     class Verdict(models.TextChoices):
         APPROVE = "approve"
@@ -199,6 +200,8 @@ class Approval(AppendOnlyModel):
     by = models.ForeignKey(User, on_delete=models.PROTECT, related_name="+")
     verdict = models.CharField(max_length=7, choices=Verdict.choices)
     reason = models.TextField(blank=True, default="")
+    # What they found: {"summary", "findings": [{"severity", "text"}], "conditions": [text]}.
+    report = models.JSONField(null=True, blank=True)
     binding = models.CharField(max_length=64)
     at = models.DateTimeField()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from celery import shared_task
 from django.utils import timezone
 
-from lifecycle import promotions
+from lifecycle import freezes, glass, promotions
 from lifecycle.gates.evaluate import context_of, prepare
 from lifecycle.models import OPEN, Promotion, State
 from registry.artifacts.heartbeat import working_on
@@ -31,9 +31,12 @@ def evaluate_gates(*, promotion_id: str) -> None:
 
 @shared_task(name="lifecycle.sweep_promotions")
 def sweep_promotions() -> None:
-    """Start again what was lost: open promotions that nobody works on, evaluated again or found expired."""
+    """Start again what was lost: open promotions that nobody works on, evaluated again or found expired. Put into
+    effect what was approved while its stage was frozen, when that is over. Tell of reviews that are overdue."""
     now = timezone.now()
+    glass.tell_overdue(now)
     idle = Promotion.objects.filter(free(now), state=State.EVALUATING)
     expired = Promotion.objects.filter(free(now), state=State.AWAITING_APPROVAL, expires_at__lte=now)
-    for promotion_id in idle.union(expired).values_list("pk", flat=True):
+    found = {*idle.union(expired).values_list("pk", flat=True), *freezes.approved_meanwhile(now)}
+    for promotion_id in sorted(found):
         evaluate_gates.delay(promotion_id=str(promotion_id))

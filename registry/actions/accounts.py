@@ -33,6 +33,25 @@ def create_person(*, username: str, by: Principal) -> tuple[User, str]:
 
 
 @transaction.atomic
+def set_address(*, email: str, by: Principal) -> User:
+    """Where mail about what waits for one, and what became of what one asked, is sent; empty: none is.
+
+    The journal says that it changed, not to what. Raises Forbidden for a token with scopes and a service account.
+    """
+    if by.token and by.token.scopes is not None:
+        raise Forbidden("A token with scopes changes nothing about its owner: use another, or the web.")
+    if by.account.is_service:
+        raise Forbidden("A service account reads no mail: whoever answers for it is told.")
+    row = User.objects.select_for_update(no_key=True).get(pk=by.account.pk)
+    if row.email != email:
+        row.email = email
+        row.full_clean(exclude=["password"])
+        row.save(update_fields=["email"])
+        record("user.address_changed", subject=row, by=by, namespace=None, after={"mail": bool(email)})
+    return row
+
+
+@transaction.atomic
 def reset_password(*, user: User, by: Principal) -> str:
     """A new password for a person, shown once; their sessions end. Raises Forbidden, InvalidInput."""
     _check_administrator(by)

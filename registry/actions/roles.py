@@ -1,18 +1,24 @@
-"""Namespaces and who holds which role in them."""
+"""Namespaces, who holds which role in them, and the groups of people that they keep beside the roles."""
 
 from __future__ import annotations
+
+import re
 
 from django.contrib.auth.models import Group
 from django.contrib.auth.models import Permission as DjangoPermission
 from django.contrib.contenttypes.models import ContentType
 from django.db import transaction
+from django.db.models import QuerySet
 
 from registry.errors import DomainError, InvalidInput
 from registry.journal import record
 from registry.models import Namespace, NamespaceGroupPermission, Principal, RoleGroup, User
+from registry.models.people import NAME
 from registry.models.visibility import permission_id
 from registry.permissions import check_can
-from registry.roles import ROLES, Permission, Role
+from registry.roles import DESIGNATED, Permission, Role, held_by
+
+LONGEST_GROUP = 40
 
 
 class NameTaken(DomainError):
@@ -61,25 +67,48 @@ def edit_namespace(
     return row
 
 
+@transaction.atomic
+def create_group(*, namespace: Namespace, name: str, by: Principal) -> RoleGroup:
+    """A group of people beside the roles, such as `risk`, for policies to ask for approvals by; nobody is in it yet.
+
+    Raises Forbidden, InvalidInput, NameTaken.
+    """
+    check_can(by, Permission.ROLE_GRANT, namespace)
+    if not re.fullmatch(NAME, name) or len(name) > LONGEST_GROUP:
+        raise InvalidInput(
+            f"A group is named by 1 to {LONGEST_GROUP} lower-case letters, digits, `.`, `_` or `-`, beginning and "
+            "ending with a letter or digit.",
+            field="name",
+        )
+    if name == DESIGNATED or RoleGroup.objects.filter(namespace=namespace, role=name).exists():
+        raise NameTaken(f"{namespace.name} has a role or group {name} already.", field="name")
+    _make(namespace, name)
+    record("group.created", subject=namespace, by=by, namespace=namespace, after={"group": name})
+    return RoleGroup.objects.get(namespace=namespace, role=name)
+
+
 def role_group(*, namespace: Namespace, role: Role) -> Group:
     """The group that stands for the role in the namespace, made with its permissions when it is missing."""
     found = RoleGroup.objects.filter(namespace=namespace, role=role.value).select_related("group").first()
-    if found:
-        return found.group
-    group = Group.objects.create(name=f"{namespace.name} {role.value}")
-    RoleGroup.objects.create(group=group, namespace=namespace, role=role.value)
+    return found.group if found else _make(namespace, role.value)
+
+
+def _make(namespace: Namespace, name: str) -> Group:
+    group = Group.objects.create(name=f"{namespace.name} {name}")
+    RoleGroup.objects.create(group=group, namespace=namespace, role=name)
     NamespaceGroupPermission.objects.bulk_create(
         NamespaceGroupPermission(group=group, content_object=namespace, permission_id=permission_id(held))
-        for held in sorted(ROLES[role])
+        for held in sorted(held_by(name))
     )
     return group
 
 
 @transaction.atomic
 def grant_role(*, namespace: Namespace, user: User, role: str, by: Principal) -> bool:
-    """Give a person a role. False: they held it already, and nothing is recorded. Raises Forbidden."""
+    """Give a person a role, or put them into a group of the namespace's. False: they held it already, and nothing is
+    recorded. Raises Forbidden."""
     check_can(by, Permission.ROLE_GRANT, namespace)
-    group = role_group(namespace=namespace, role=_role(role))
+    group = _group(namespace, role)
     if group.user_set.filter(pk=user.pk).exists():
         return False
     group.user_set.add(user)
@@ -95,9 +124,9 @@ def grant_role(*, namespace: Namespace, user: User, role: str, by: Principal) ->
 
 @transaction.atomic
 def revoke_role(*, namespace: Namespace, user: User, role: str, by: Principal) -> None:
-    """Take a role away. Raises InvalidInput when it was not held, Forbidden."""
+    """Take a role away, or somebody out of a group. Raises InvalidInput when it was not held, Forbidden."""
     check_can(by, Permission.ROLE_GRANT, namespace)
-    group = role_group(namespace=namespace, role=_role(role))
+    group = _group(namespace, role)
     if not group.user_set.filter(pk=user.pk).exists():
         raise InvalidInput(f"{user.get_username()} does not hold {role} in {namespace.name}.", field="role")
     group.user_set.remove(user)
@@ -110,11 +139,19 @@ def revoke_role(*, namespace: Namespace, user: User, role: str, by: Principal) -
     )
 
 
-def _role(name: str) -> Role:
-    try:
-        return Role(name)
-    except ValueError:
-        raise InvalidInput(f"{name!r} is not a role. Roles: {', '.join(Role)}.", field="role") from None
+def own_groups(namespace: Namespace) -> QuerySet[RoleGroup]:
+    """The groups that a namespace keeps beside the roles."""
+    return RoleGroup.objects.filter(namespace=namespace).exclude(role__in=list(Role)).select_related("group")
+
+
+def _group(namespace: Namespace, name: str) -> Group:
+    if name in set(Role):
+        return role_group(namespace=namespace, role=Role(name))
+    found = {tied.role: tied.group for tied in own_groups(namespace)}
+    if name not in found:
+        there = f" Groups of {namespace.name}: {', '.join(sorted(found))}." if found else ""
+        raise InvalidInput(f"{name!r} is not a role. Roles: {', '.join(Role)}.{there}", field="role")
+    return found[name]
 
 
 def sync_permissions() -> None:
@@ -130,7 +167,7 @@ def sync_permissions() -> None:
     permission_id.cache_clear()
     with transaction.atomic():
         for tied in RoleGroup.objects.select_related("group"):
-            wanted = {permission_id(held) for held in ROLES[Role(tied.role)]}
+            wanted = {permission_id(held) for held in held_by(tied.role)}
             held = NamespaceGroupPermission.objects.filter(group=tied.group, content_object=tied.namespace_id)
             held.exclude(permission_id__in=wanted).delete()
             have = set(held.values_list("permission_id", flat=True))

@@ -1,4 +1,4 @@
-"""Endpoints that hear of a namespace's events."""
+"""Endpoints that hear of a namespace's events. What was delivered to them is in `deliveries.py`."""
 
 from __future__ import annotations
 
@@ -14,14 +14,15 @@ from registry.actions.roles import NameTaken
 from registry.errors import DomainError, InvalidInput
 from registry.journal import record
 from registry.journal.egress import Allowlist, check_target, parse_url
-from registry.journal.enqueue import enqueue
-from registry.journal.webhooks import DELIVER, new_secret
-from registry.models import Delivery, Namespace, Principal, Webhook
+from registry.journal.webhooks import BOTH_SIGN_FOR, new_secret
+from registry.models import Namespace, Principal, RegisteredModel, Stage, Webhook
 from registry.permissions import check_can
 from registry.roles import Permission
 
 EVENT = re.compile(r"\*|[a-z_]{1,28}\.(\*|[a-z_]{1,30})")
 MOST_EVENTS = 50
+MOST_MODELS = 50
+MOST_PARALLEL = 8
 
 
 class WebhookIsOff(DomainError):
@@ -32,10 +33,20 @@ class WebhookIsOff(DomainError):
 
 @transaction.atomic
 def create_webhook(
-    *, namespace: Namespace, name: str, url: str, events: Sequence[str], by: Principal
+    *,
+    namespace: Namespace,
+    name: str,
+    url: str,
+    events: Sequence[str],
+    models: Sequence[str] = (),
+    stages: Sequence[str] = (),
+    parallel: int = 1,
+    by: Principal,
 ) -> tuple[Webhook, str]:
     """A new endpoint and its signing secret, shown once. A deleted one of this name revives with a new secret.
 
+    It hears of these types (`*`, `promotion.*`), of these models only, in these stages only, where any are named;
+    one message at a time and in order, or up to eight side by side.
     Raises Forbidden, InvalidInput, AddressRefused, NameTaken.
     """
     check_can(by, Permission.WEBHOOK_EDIT, namespace)
@@ -45,6 +56,8 @@ def create_webhook(
     row = row or Webhook(namespace=namespace, name=name)
     secret = new_secret()
     row.url, row.events, row.secret = _check_url(url), _check_events(events), secret
+    row.of_models, row.stages = _check_models(namespace, models), _check_stages(stages)
+    row.parallel = _check_parallel(parallel)
     row.active, row.deleted_at, row.disabled_reason = True, None, ""
     row.created_by = by.account
     row.save()
@@ -54,11 +67,11 @@ def create_webhook(
 
 @transaction.atomic
 def edit_webhook(*, webhook: Webhook, by: Principal, **changes: Any) -> Webhook:
-    """Change name, url, events or active. An edit that changes nothing records nothing.
+    """Change name, url, events, models, stages, parallel or active. An edit that changes nothing records nothing.
 
     Raises Forbidden, InvalidInput, AddressRefused, NameTaken.
     """
-    row = _lock(webhook, by)
+    row = locked(webhook, by)
     before = _told(row)
     if "name" in changes and changes["name"] != row.name:
         if Webhook.objects.filter(namespace=row.namespace, name=changes["name"]).exists():
@@ -68,9 +81,16 @@ def edit_webhook(*, webhook: Webhook, by: Principal, **changes: Any) -> Webhook:
         row.url = _check_url(changes["url"])
     if "events" in changes:
         row.events = _check_events(changes["events"])
-    if "active" in changes:
+    if "models" in changes:
+        row.of_models = _check_models(row.namespace, changes["models"])
+    if "stages" in changes:
+        row.stages = _check_stages(changes["stages"])
+    if "parallel" in changes:
+        row.parallel = _check_parallel(changes["parallel"])
+    if "active" in changes and changes["active"] != row.active:
         row.active = changes["active"]
-        row.disabled_reason = "" if row.active else row.disabled_reason or f"Switched off by {by.label}."
+        row.disabled_reason = "" if row.active else f"Switched off by {by.label}."
+        row.failing_since = row.failing_told_at = None
     after = _told(row)
     if after != before or row.url != webhook.url:
         row.save()
@@ -79,41 +99,45 @@ def edit_webhook(*, webhook: Webhook, by: Principal, **changes: Any) -> Webhook:
 
 
 @transaction.atomic
-def delete_webhook(*, webhook: Webhook, by: Principal) -> None:
-    """Take an endpoint away; its delivery log stays. What waits for it is not delivered any more."""
-    row = _lock(webhook, by)
-    if row.deleted_at is None:
-        row.active, row.deleted_at = False, timezone.now()
-        row.save(update_fields=["active", "deleted_at"])
-        record("webhook.deleted", subject=row, by=by, namespace=row.namespace, before=_told(row))
+def rotate_secret(*, webhook: Webhook, at_once: bool = False, by: Principal) -> tuple[Webhook, str]:
+    """A new signing secret, shown once. The one before signs too for 24 hours, unless `at_once`, as for one that
+    leaked; then it is forgotten. An older one that still signed is forgotten now.
+
+    Raises Forbidden.
+    """
+    row = locked(webhook, by)
+    secret = new_secret()
+    until = None if at_once else timezone.now() + BOTH_SIGN_FOR
+    row.old_secret, row.old_secret_until = "" if at_once else row.secret, until
+    row.secret = secret
+    row.save(update_fields=["secret", "old_secret", "old_secret_until"])
+    told = until.isoformat().replace("+00:00", "Z") if until else None
+    record(
+        "webhook.secret_rotated",
+        subject=row,
+        by=by,
+        namespace=row.namespace,
+        after={"both_sign_until": told},
+    )
+    return row, secret
 
 
 @transaction.atomic
-def redeliver(*, delivery: Delivery, by: Principal) -> Delivery:
-    """Tell an endpoint again, now. Raises Forbidden, WebhookIsOff."""
-    rows = Delivery.objects.select_for_update(of=("self",)).select_related("webhook__namespace", "event")
-    row: Delivery = rows.get(pk=delivery.pk)
-    namespace = row.webhook.namespace
-    check_can(by, Permission.WEBHOOK_EDIT, namespace)
-    if not row.webhook.active or row.webhook.deleted_at:
-        raise WebhookIsOff(f"{row.webhook.name} is switched off: switch it on first.")
-    row.state, row.due_at = Delivery.State.PENDING, timezone.now()
-    row.save(update_fields=["state", "due_at"])
-    record(
-        "webhook.redelivered",
-        subject=row.webhook,
-        by=by,
-        namespace=namespace,
-        after={"delivery": str(row.pk), "event": row.event_id},
-    )
-    enqueue(DELIVER, delivery_id=str(row.pk))
-    return row
+def delete_webhook(*, webhook: Webhook, by: Principal) -> None:
+    """Take an endpoint away; its delivery log stays. What waits for it is not delivered any more."""
+    row = locked(webhook, by)
+    if row.deleted_at is None:
+        row.active, row.deleted_at = False, timezone.now()
+        row.old_secret, row.old_secret_until = "", None
+        row.save(update_fields=["active", "deleted_at", "old_secret", "old_secret_until"])
+        record("webhook.deleted", subject=row, by=by, namespace=row.namespace, before=_told(row))
 
 
-def _lock(webhook: Webhook, by: Principal) -> Webhook:
+def locked(webhook: Webhook, by: Principal) -> Webhook:
+    """The row, for whoever may edit it. Raises Forbidden."""
     check_can(by, Permission.WEBHOOK_EDIT, webhook.namespace)
-    rows = Webhook.objects.select_for_update(of=("self",)).select_related("namespace", "created_by")
-    row: Webhook = rows.get(pk=webhook.pk)
+    rows = Webhook.objects.select_for_update(of=("self",), no_key=True)
+    row: Webhook = rows.select_related("namespace", "created_by").get(pk=webhook.pk)
     return row
 
 
@@ -133,11 +157,45 @@ def _check_events(events: Sequence[str]) -> list[str]:
     return sorted(set(events))
 
 
+def _check_models(namespace: Namespace, names: Sequence[str]) -> list[str]:
+    wanted = sorted(set(names))
+    if len(wanted) > MOST_MODELS:
+        raise InvalidInput(
+            f"A webhook names at most {MOST_MODELS} models; without any it hears of all.", field="models"
+        )
+    there = RegisteredModel.objects.filter(namespace=namespace, name__in=wanted, deleted_at=None)
+    if unknown := set(wanted) - set(there.values_list("name", flat=True)):
+        raise InvalidInput(
+            f"{namespace.name} has no model {min(unknown)!r}: name models as they are called there.",
+            field="models",
+        )
+    return wanted
+
+
+def _check_stages(stages: Sequence[str]) -> list[str]:
+    if unknown := set(stages) - set(Stage.values):
+        raise InvalidInput(
+            f"{min(unknown)[:60]!r} is no stage: {', '.join(Stage.values)} are.", field="stages"
+        )
+    return [stage for stage in Stage.values if stage in stages]
+
+
+def _check_parallel(number: int) -> int:
+    if not 1 <= number <= MOST_PARALLEL:
+        raise InvalidInput(
+            f"1 message at a time, in order, or up to {MOST_PARALLEL} side by side.", field="parallel"
+        )
+    return number
+
+
 def _told(webhook: Webhook) -> dict[str, Any]:
     """For the journal: the URL without its query, where receivers put keys."""
     return {
         "name": webhook.name,
         "url": webhook.url.partition("?")[0],
         "events": webhook.events,
+        "models": webhook.of_models,
+        "stages": webhook.stages,
+        "parallel": webhook.parallel,
         "active": webhook.active,
     }

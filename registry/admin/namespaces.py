@@ -1,4 +1,4 @@
-"""Namespaces, and who holds which role in them."""
+"""Namespaces, who holds which role in them, and their groups."""
 
 from __future__ import annotations
 
@@ -18,7 +18,15 @@ from unfold.widgets import (
     UnfoldBooleanSwitchWidget,
 )
 
-from registry.actions.roles import create_namespace, edit_namespace, grant_role, revoke_role
+from registry.actions.roles import (
+    LONGEST_GROUP,
+    create_group,
+    create_namespace,
+    edit_namespace,
+    grant_role,
+    own_groups,
+    revoke_role,
+)
 from registry.admin.acting import ActPage, page_action
 from registry.admin.scoped import ScopedAdmin
 from registry.errors import InvalidInput
@@ -58,6 +66,24 @@ class MemberForm(forms.Form):
     role = forms.ChoiceField(choices=list(_ROLE_NAMES.items()), widget=UnfoldAdminSelectWidget)
 
 
+class GroupForm(forms.Form):
+    """A new group."""
+
+    name = forms.CharField(max_length=LONGEST_GROUP, widget=UnfoldAdminTextInputWidget, help_text="As risk.")
+
+
+def _member_form(namespace: Namespace) -> type[MemberForm]:
+    """The form, with the groups of this namespace beside the roles."""
+    groups = [(tied.role, f"group {tied.role}") for tied in own_groups(namespace).order_by("role")]
+    choices = [*_ROLE_NAMES.items(), *groups]
+    role = forms.ChoiceField(choices=choices, label="Role or group", widget=UnfoldAdminSelectWidget)
+    return type("MemberForm", (MemberForm,), {"role": role})
+
+
+def _called(role: str) -> str:
+    return _ROLE_NAMES.get(role, f"in the group {role}")
+
+
 @admin.register(Namespace)
 class NamespaceAdmin(ScopedAdmin):
     list_display = ("name", "description", "members_count", "models_count", "created_at")
@@ -66,7 +92,7 @@ class NamespaceAdmin(ScopedAdmin):
     fields = ("name", "description", "clean_downloads_only", "created_at", "members")
     readonly_fields = fields
     actions_list = ("new_namespace",)
-    actions_detail = ("grant", "revoke", "edit")
+    actions_detail = ("grant", "revoke", "new_group", "edit")
     to_namespace = ""
 
     def get_queryset(self, request: HttpRequest) -> models.QuerySet[Any]:
@@ -95,6 +121,8 @@ class NamespaceAdmin(ScopedAdmin):
             {"name": _ROLE_NAMES[role], "people": holders.get(role, []), "permissions": sorted(ROLES[role])}
             for role in Role
         ]
+        own = sorted(set(holders) - set(_ROLE_NAMES))
+        roles += [{"name": f"group {name}", "people": holders[name], "permissions": []} for name in own]
         return render_to_string("admin/parts/members.html", {"roles": roles})
 
     @page_action(description="New namespace", icon="add")
@@ -121,7 +149,7 @@ class NamespaceAdmin(ScopedAdmin):
             user, role = _user(given["user"]), given["role"]
             new = grant_role(namespace=row, user=user, role=role, by=principal_of(request))
             held = "is now" if new else "was already"
-            return f"{user.get_username()} {held} {_ROLE_NAMES[role]} in {row.name}."
+            return f"{user.get_username()} {held} {_called(role)} in {row.name}."
 
         return self._member_page(
             request,
@@ -136,10 +164,29 @@ class NamespaceAdmin(ScopedAdmin):
         def act(given: dict[str, Any]) -> str:
             user, role = _user(given["user"]), given["role"]
             revoke_role(namespace=row, user=user, role=role, by=principal_of(request))
-            return f"{user.get_username()} is no longer {_ROLE_NAMES[role]} in {row.name}."
+            return f"{user.get_username()} is no longer {_called(role)} in {row.name}."
 
         sentence = f"Somebody loses a role in {row.name}. Their tokens lose its rights with it, at once."
         return self._member_page(request, row, "Take a role away", sentence, act)
+
+    @page_action(description="New group", icon="group_add")
+    def new_group(self, request: HttpRequest, row: Namespace) -> HttpResponse:
+        def act(given: dict[str, Any]) -> str:
+            made = create_group(namespace=row, name=given["name"], by=principal_of(request))
+            return f"The group {made.role} is there. Nobody is in it yet: put people in as if it were a role."
+
+        return ActPage(
+            title="New group",
+            sentence=f"People of {row.name} whose approval a policy can ask for by the group's name.",
+            consequences=(
+                "Who is in it reads the namespace, and decides on promotions whose policy names it.",
+                "A group keeps its name and is never deleted.",
+            ),
+            button="Create",
+            back=reverse("admin:registry_namespace_change", args=[row.pk]),
+            form_class=GroupForm,
+            act=act,
+        ).respond(request)
 
     @page_action(description="Edit", icon="edit")
     def edit(self, request: HttpRequest, row: Namespace) -> HttpResponse:
@@ -173,7 +220,7 @@ class NamespaceAdmin(ScopedAdmin):
             sentence=sentence,
             button=title,
             back=reverse("admin:registry_namespace_change", args=[row.pk]),
-            form_class=MemberForm,
+            form_class=_member_form(row),
             act=act,
         ).respond(request)
 

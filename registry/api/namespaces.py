@@ -1,4 +1,4 @@
-"""Namespaces and who holds which role in them."""
+"""Namespaces, who holds which role in them, and their groups."""
 
 from __future__ import annotations
 
@@ -9,7 +9,15 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from registry.actions.roles import create_namespace, edit_namespace, grant_role, revoke_role
+from registry.actions.roles import (
+    LONGEST_GROUP,
+    create_group,
+    create_namespace,
+    edit_namespace,
+    grant_role,
+    own_groups,
+    revoke_role,
+)
 from registry.api.shows import namespace_json
 from registry.errors import InvalidInput
 from registry.http.endpoint import Endpoint
@@ -17,7 +25,7 @@ from registry.http.fields import Body, NameField
 from registry.http.paging import page
 from registry.models import Namespace, RoleGroup, User
 from registry.models.visibility import namespaces_where
-from registry.roles import Permission, Role
+from registry.roles import Permission
 
 
 class NamespaceBody(Body):
@@ -34,7 +42,11 @@ class NamespaceEditBody(Body):
 
 class MemberBody(Body):
     user = serializers.CharField(max_length=150)
-    role = serializers.ChoiceField([role.value for role in Role])
+    role = serializers.CharField(max_length=LONGEST_GROUP, help_text="a role, or a group of the namespace's")
+
+
+class GroupBody(Body):
+    name = serializers.CharField(max_length=LONGEST_GROUP, help_text="such as risk")
 
 
 class Namespaces(Endpoint):
@@ -91,6 +103,25 @@ class OneMember(Endpoint):
     def delete(self, request: Request, namespace: str, user: str, role: str) -> Response:
         revoke_role(namespace=self.namespace, user=_user(user), role=role, by=self.principal)
         return Response(status=204)
+
+
+class Groups(Endpoint):
+    """The groups of people that a namespace keeps beside the roles: policies ask for approvals by them."""
+
+    @extend_schema(operation_id="list_groups", responses=dict)
+    def get(self, request: Request, namespace: str) -> Response:
+        """Each group with its people; they are put in and out like members with a role."""
+        rows = own_groups(self.namespace).prefetch_related("group__user_set")
+        return page(request, rows, _group_json, order=("role",))
+
+    @extend_schema(operation_id="create_group", request=GroupBody, responses={201: dict})
+    def post(self, request: Request, namespace: str) -> Response:
+        made = create_group(namespace=self.namespace, by=self.principal, **self.read(GroupBody, request))
+        return Response(_group_json(made), status=201)
+
+
+def _group_json(tied: RoleGroup) -> dict[str, Any]:
+    return {"name": tied.role, "people": sorted(user.get_username() for user in tied.group.user_set.all())}
 
 
 def _user(name: str) -> User:

@@ -17,7 +17,6 @@ from registry.models import (
     AliasMove,
     Artifact,
     Attachment,
-    Delivery,
     Evaluation,
     Event,
     ModelVersion,
@@ -28,7 +27,6 @@ from registry.models import (
     SignatureCheck,
     SigningKey,
     Tier,
-    Webhook,
 )
 
 _BYTES = (
@@ -337,42 +335,4 @@ def event_json(event: Event) -> dict[str, Any]:
         "before": event.before,
         "after": event.after,
         "at": time_json(event.at),
-    }
-
-
-def webhook_json(webhook: Webhook) -> dict[str, Any]:
-    """A webhook without its secret."""
-    return {
-        "id": str(webhook.pk),
-        "namespace": webhook.namespace.name,
-        "name": webhook.name,
-        "url": webhook.url,
-        "events": webhook.events,
-        "active": webhook.active,
-        "disabled_reason": webhook.disabled_reason,
-        "created_at": time_json(webhook.created_at),
-        "created_by": webhook.created_by.get_username(),
-    }
-
-
-def delivery_json(delivery: Delivery) -> dict[str, Any]:
-    """One event's way to one endpoint, with every attempt."""
-    return {
-        "id": str(delivery.pk),
-        "webhook": str(delivery.webhook_id),
-        "event": {"id": delivery.event_id, "type": delivery.event.type},
-        "state": delivery.state,
-        "due_at": time_json(delivery.due_at) if delivery.state == Delivery.State.PENDING else None,
-        "created_at": time_json(delivery.created_at),
-        "delivered_at": time_json(delivery.delivered_at),
-        "attempts": [
-            {
-                "at": time_json(attempt.at),
-                "status": attempt.status,
-                "answer": attempt.answer,
-                "error": attempt.error,
-                "duration_ms": attempt.duration_ms,
-            }
-            for attempt in delivery.attempts.all()
-        ],
     }

@@ -1,39 +1,50 @@
-"""Endpoints that hear of events, and what came of telling them."""
+"""Endpoints that hear of events, and their secrets. What came of telling them is in `deliveries.py`."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from django.db.models import Prefetch
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from registry.actions.webhooks import create_webhook, delete_webhook, edit_webhook, redeliver
-from registry.api.shows import delivery_json, webhook_json
+from registry.actions.webhooks import (
+    MOST_EVENTS,
+    MOST_MODELS,
+    create_webhook,
+    delete_webhook,
+    edit_webhook,
+    rotate_secret,
+)
+from registry.api.webhook_shows import WEBHOOKS, webhook_json
 from registry.http.endpoint import Endpoint
 from registry.http.fields import Body
 from registry.http.paging import page
-from registry.models import Delivery, DeliveryAttempt, Webhook
-
-ROWS = Webhook.objects.select_related("namespace", "created_by").filter(deleted_at=None)
-DELIVERIES = Delivery.objects.select_related("webhook__namespace", "event").prefetch_related(
-    Prefetch("attempts", DeliveryAttempt.objects.order_by("pk"))
-)
 
 
 class WebhookBody(Body):
     name = serializers.CharField(max_length=100)
     url = serializers.CharField(max_length=500)
-    events = serializers.ListField(child=serializers.CharField(max_length=60), max_length=50)
+    events = serializers.ListField(child=serializers.CharField(max_length=60), max_length=MOST_EVENTS)
+    models = serializers.ListField(
+        child=serializers.CharField(max_length=100), max_length=MOST_MODELS, required=False
+    )
+    stages = serializers.ListField(child=serializers.CharField(max_length=20), max_length=10, required=False)
+    parallel = serializers.IntegerField(min_value=1, max_value=8, required=False)
 
 
-class WebhookChanges(Body):
+class WebhookChanges(WebhookBody):
     name = serializers.CharField(required=False, max_length=100)
     url = serializers.CharField(required=False, max_length=500)
-    events = serializers.ListField(child=serializers.CharField(max_length=60), max_length=50, required=False)
+    events = serializers.ListField(
+        child=serializers.CharField(max_length=60), max_length=MOST_EVENTS, required=False
+    )
     active = serializers.BooleanField(required=False)
+
+
+class RotationBody(Body):
+    at_once = serializers.BooleanField(required=False, default=False)
 
 
 class Webhooks(Endpoint):
@@ -41,7 +52,7 @@ class Webhooks(Endpoint):
 
     @extend_schema(operation_id="list_webhooks", responses=dict)
     def get(self, request: Request, namespace: str) -> Response:
-        return page(request, ROWS.filter(namespace=self.namespace), webhook_json, order=("name", "pk"))
+        return page(request, WEBHOOKS.filter(namespace=self.namespace), webhook_json, order=("name", "pk"))
 
     @extend_schema(operation_id="create_webhook", request=WebhookBody, responses={201: dict})
     def post(self, request: Request, namespace: str) -> Response:
@@ -54,7 +65,7 @@ class Webhooks(Endpoint):
 class OneWebhook(Endpoint):
     """One webhook."""
 
-    noun = (ROWS, "webhook")
+    noun = (WEBHOOKS, "webhook")
 
     @extend_schema(operation_id="get_webhook", responses=dict)
     def get(self, request: Request, id: Any) -> Response:
@@ -71,22 +82,15 @@ class OneWebhook(Endpoint):
         return Response(status=204)
 
 
-class Deliveries(Endpoint):
-    """What a webhook was told, newest first, with every attempt."""
+class RotateSecret(Endpoint):
+    """Another signing secret."""
 
-    noun = (Webhook.objects.select_related("namespace"), "webhook")
+    noun = (WEBHOOKS, "webhook")
 
-    @extend_schema(operation_id="list_deliveries", responses=dict)
-    def get(self, request: Request, id: Any) -> Response:
-        return page(request, DELIVERIES.filter(webhook=self.row), delivery_json)
-
-
-class Redeliver(Endpoint):
-    """One delivery, made again."""
-
-    noun = (DELIVERIES, "delivery")
-
-    @extend_schema(operation_id="redeliver", request=None, responses={202: dict})
+    @extend_schema(operation_id="rotate_webhook_secret", request=RotationBody, responses=dict)
     def post(self, request: Request, id: Any) -> Response:
-        row = redeliver(delivery=self.row, by=self.principal)
-        return Response(delivery_json(DELIVERIES.get(pk=row.pk)), status=202)
+        """The answer holds the new secret as `secret`; it is not shown again. Both sign for 24 hours, or with `at_once`
+        only the new one."""
+        body = self.read(RotationBody, request)
+        row, secret = rotate_secret(webhook=self.row, by=self.principal, **body)
+        return Response({**webhook_json(row), "secret": secret})

@@ -18,6 +18,7 @@ from registry.models import IdempotencyKey, User
 HEADER = "Idempotency-Key"
 # Shown once, so never stored: a replay answers without them and says so.
 SECRETS = frozenset({"token", "secret"})
+NO_CONTENT = 204
 
 
 class KeyInFlight(DomainError):
@@ -52,7 +53,7 @@ def once(request: Request, user: User, act: Callable[[], Response]) -> Response:
         if before := IdempotencyKey.objects.filter(user=user, key=key).first():
             if before.request_hash != wanted:
                 raise KeyReused("This Idempotency-Key was used for another request.", field=HEADER)
-            replay = Response(before.body, status=before.status)
+            replay = Response(None if before.status == NO_CONTENT else before.body, status=before.status)
             replay["Idempotency-Replayed"] = "true"
             return replay
         response = act()
@@ -83,6 +84,8 @@ def _lock(user: User, key: str) -> bool:
 
 
 def _storable(body: Any) -> Any:
+    if body is None:
+        return {}  # the column takes no null, and an answer without content has nothing to repeat
     # As it was sent: a replay is the same answer to the letter.
     plain = json.loads(JSONRenderer().render(body))
     if isinstance(plain, dict):

@@ -6,7 +6,7 @@ import functools
 import ssl
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Any
@@ -18,6 +18,8 @@ from registry.journal.egress import Target
 DEADLINE_SECONDS = 15.0
 LARGEST_ANSWER = 64 * 1024
 SHOWN = 2000
+MOST_HEADERS = 50
+SHOWN_OF_A_HEADER = 500
 
 
 class WrongPeer(httpcore.ConnectError):
@@ -26,13 +28,14 @@ class WrongPeer(httpcore.ConnectError):
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of it: the status and the beginning of the answer, or the error. `wait` is its Retry-After."""
+    """What came of it: the status, headers and beginning of the answer, or the error. `wait` is its Retry-After."""
 
     status: int | None = None
     answer: str = ""
     error: str = ""
     duration_ms: int = 0
     wait: timedelta | None = None
+    headers: dict[str, str] = field(default_factory=dict)
 
     @property
     def delivered(self) -> bool:
@@ -139,10 +142,27 @@ def post(
         ):
             answer = _read(response, deadline)
             status, wait = response.status, _retry_after(dict(response.headers))
+            headers = _shown(response.headers)
     except (OSError, httpcore.NetworkError, httpcore.TimeoutException, httpcore.ProtocolError) as error:
         return Outcome(error=_said(error), duration_ms=_since(began))
-    text = answer[:SHOWN].decode("utf-8", "replace").replace("\x00", "�")
-    return Outcome(status=status, answer=text, duration_ms=_since(began), wait=wait)
+    return Outcome(
+        status=status,
+        answer=_readable(answer[:SHOWN]),
+        duration_ms=_since(began),
+        wait=wait,
+        headers=headers,
+    )
+
+
+def _readable(given: bytes) -> str:
+    """As text that the database takes."""
+    return given.decode("utf-8", "replace").replace("\x00", "�")
+
+
+def _shown(headers: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
+    """The headers of an answer, for the log: 50 at most, of each 500 bytes."""
+    given = list(headers)[:MOST_HEADERS]
+    return {_readable(name[:100]).lower(): _readable(value[:SHOWN_OF_A_HEADER]) for name, value in given}
 
 
 def _host(target: Target) -> str:

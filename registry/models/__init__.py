@@ -13,6 +13,7 @@ from registry.models.catalog import (
 from registry.models.contents import Attachment, Safety, ScanReport, SignatureCheck, SigningKey
 from registry.models.evaluations import Evaluation, EvaluationMetric
 from registry.models.events import Delivery, DeliveryAttempt, Event, OutboxItem, Webhook
+from registry.models.mails import Mail
 from registry.models.people import (
     SYSTEM,
     IdempotencyKey,
@@ -42,6 +43,7 @@ __all__ = [
     "EvaluationMetric",
     "Event",
     "IdempotencyKey",
+    "Mail",
     "Manifest",
     "ModelVersion",
     "Namespace",

@@ -58,7 +58,10 @@ class OutboxItem(models.Model):
 
 
 class Webhook(models.Model):
-    """An endpoint that hears of a namespace's events, and the secret they are signed with."""
+    """An endpoint that hears of a namespace's events, and the secret they are signed with.
+
+    Of `events`, `of_models` and `stages` each narrows what it hears of; an empty list of the last two is no filter.
+    """
 
     stays: ClassVar[dict[str, str]] = {
         "name": "It is what people call the webhook: edit or take away the webhook.",
@@ -71,7 +74,17 @@ class Webhook(models.Model):
     url = models.URLField(max_length=500)
     # Event types; `*` is all of them.
     events = ArrayField(models.CharField(max_length=60))
+    of_models = ArrayField(models.CharField(max_length=100), default=list, blank=True)
+    stages = ArrayField(models.CharField(max_length=20), default=list, blank=True)
+    # How many messages may be on their way at a time; with one, they come in the order of the journal.
+    parallel = models.PositiveSmallIntegerField(default=1)
     secret = models.CharField(max_length=100)
+    # The one before, which signs too until then: a receiver is given time to learn the new one.
+    old_secret = models.CharField(max_length=100, blank=True, default="")
+    old_secret_until = models.DateTimeField(null=True, blank=True)
+    # Since when nothing arrives, and when that was told to people.
+    failing_since = models.DateTimeField(null=True, blank=True)
+    failing_told_at = models.DateTimeField(null=True, blank=True)
     active = models.BooleanField(default=True)
     deleted_at = models.DateTimeField(null=True, blank=True)
     disabled_reason = models.TextField(blank=True, default="")
@@ -82,11 +95,29 @@ class Webhook(models.Model):
 
     class Meta:
         constraints: ClassVar = [
-            models.UniqueConstraint(fields=["namespace", "name"], name="one_webhook_per_name")
+            models.UniqueConstraint(fields=["namespace", "name"], name="one_webhook_per_name"),
+            models.CheckConstraint(
+                name="webhook_tells_some_at_a_time", condition=models.Q(parallel__gte=1, parallel__lte=8)
+            ),
+            models.CheckConstraint(
+                name="old_secret_has_an_end",
+                condition=models.Q(old_secret="", old_secret_until=None)
+                | models.Q(~models.Q(old_secret=""), old_secret_until__isnull=False),
+            ),
         ]
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def reference(self) -> str:
+        """How the journal and mails call it."""
+        return f"{self.namespace.name}/{self.name}"
+
+    @property
+    def listens(self) -> bool:
+        """Whether anything is sent to it."""
+        return self.active and self.deleted_at is None
 
 
 class Delivery(Leased):
@@ -102,6 +133,8 @@ class Delivery(Leased):
     event = models.ForeignKey(Event, on_delete=models.PROTECT, related_name="deliveries")
     state = models.CharField(max_length=9, choices=State.choices, default=State.PENDING)
     due_at = models.DateTimeField()
+    # The attempts that were made before somebody asked for it again: the schedule begins anew behind them.
+    tried_before = models.PositiveIntegerField(default=0)
     created_at = models.DateTimeField(auto_now_add=True)
     delivered_at = models.DateTimeField(null=True, blank=True)
 
@@ -113,18 +146,32 @@ class Delivery(Leased):
             models.UniqueConstraint(fields=["webhook", "event"], name="one_delivery_per_endpoint")
         ]
         indexes: ClassVar = [
-            models.Index(fields=["due_at"], condition=models.Q(state="pending"), name="delivery_due")
+            models.Index(fields=["due_at"], condition=models.Q(state="pending"), name="delivery_due"),
+            models.Index(
+                fields=["webhook", "event"], condition=models.Q(state="pending"), name="delivery_in_order"
+            ),
+            models.Index(
+                fields=["webhook", "claimed_at"],
+                condition=models.Q(state="pending", claimed_at__isnull=False),
+                name="delivery_on_its_way",
+            ),
+            models.Index(fields=["webhook", "-created_at", "-id"], name="delivery_of_endpoint"),
+            models.Index(fields=["-created_at", "-id"], name="delivery_newest_first"),
         ]
 
 
 class DeliveryAttempt(AppendOnlyModel):
-    """One try: what was answered, how long it took."""
+    """One try: where it went and under which headers, what was answered, how long it took. The body is made from
+    the event whenever it is sent or looked at."""
 
-    redactable: ClassVar[tuple[str, ...]] = ("answer", "error")
+    redactable: ClassVar[tuple[str, ...]] = ("answer", "answer_headers", "error")
 
     delivery = models.ForeignKey(Delivery, on_delete=models.PROTECT, related_name="attempts")
     at = models.DateTimeField()
+    # {"url", "address", "headers"}: the URL without its query, where receivers put keys.
+    sent = models.JSONField(default=dict)
     status = models.PositiveSmallIntegerField(null=True)
+    answer_headers = models.JSONField(default=dict)
     answer = models.TextField(blank=True, default="")
     error = models.TextField(blank=True, default="")
     duration_ms = models.PositiveIntegerField(default=0)

@@ -80,7 +80,10 @@ class NamespaceUserPermission(UserObjectPermissionBase):
 
 
 class RoleGroup(models.Model):
-    """Ties a Django group to the namespace and the role it stands for."""
+    """Ties a Django group to the namespace, and to the role it stands for or the name that the namespace gave it.
+
+    A namespace's own group (`risk`) holds the viewer's rights; policies ask for approvals by its people.
+    """
 
     group = models.OneToOneField("auth.Group", on_delete=models.CASCADE, primary_key=True)
     namespace = models.ForeignKey(Namespace, on_delete=models.CASCADE, related_name="role_groups")

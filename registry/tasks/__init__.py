@@ -12,13 +12,13 @@ from registry.tasks.artifacts import (
     sweep_versions,
     verify_version,
 )
-from registry.tasks.outbox import deliver, drain_outbox, sweep_deliveries
+from registry.tasks.mail import send_mail, sweep_mail
+from registry.tasks.outbox import drain_outbox, sweep_deliveries, tell_webhook
 from registry.tasks.redactions import remove_redacted_files
 from registry.tasks.signatures import sweep_signatures, verify_signatures
 
 __all__ = [
     "collect_garbage",
-    "deliver",
     "drain_outbox",
     "publish_version",
     "reap_upload",
@@ -27,10 +27,13 @@ __all__ = [
     "rescan_versions",
     "scan_version",
     "scrub_blobs",
+    "send_mail",
     "sweep_deliveries",
+    "sweep_mail",
     "sweep_scans",
     "sweep_signatures",
     "sweep_versions",
+    "tell_webhook",
     "verify_signatures",
     "verify_version",
 ]

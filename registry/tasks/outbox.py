@@ -6,7 +6,7 @@ import uuid
 
 from celery import shared_task
 
-from registry.journal import delivery, outbox
+from registry.journal import delivery, outbox, trouble, webhooks
 
 AT_ONCE = 200
 
@@ -18,13 +18,15 @@ def drain_outbox() -> None:
         drain_outbox.delay()
 
 
-@shared_task(name="registry.deliver")
-def deliver(*, delivery_id: str) -> None:
-    """Make one attempt at one delivery."""
-    delivery.deliver(uuid.UUID(delivery_id))
+@shared_task(name="registry.tell_webhook")
+def tell_webhook(*, webhook_id: str) -> None:
+    """Tell an endpoint what is due, message after message."""
+    delivery.tell(uuid.UUID(webhook_id))
 
 
 @shared_task(name="registry.sweep_deliveries")
 def sweep_deliveries() -> None:
-    """Enqueue the deliveries that are due."""
+    """Wake the endpoints for which something is due; forget secrets whose time is over; say which ones fail."""
     delivery.sweep()
+    webhooks.forget_old_secrets()
+    trouble.tell_of_failing()

@@ -5,15 +5,18 @@ from __future__ import annotations
 import io
 import uuid
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.test import override_settings
+from django.utils import timezone
 
 from lifecycle.actions.deployments import report_deployment
+from lifecycle.actions.freezes import set_freeze
 from lifecycle.actions.incidents import open_incident
 from lifecycle.actions.policies import draft_policy
-from lifecycle.models import Incident, Policy, Promotion, Waiver
+from lifecycle.models import FreezeWindow, Incident, Policy, Promotion, Waiver
 from lineage.models import Run
 from registry.actions.aliases import move_alias
 from registry.actions.attachments import add_attachment
@@ -61,6 +64,7 @@ class Scene:
     redaction: Redaction
     waiver: Waiver
     incident: Incident
+    freeze: FreezeWindow
     policy: Policy
 
     def ids(self) -> dict[str, Any]:
@@ -74,6 +78,10 @@ class Scene:
             "redaction-decide": self.redaction,
             "webhook": self.webhook,
             "webhook-deliveries": self.webhook,
+            "webhook-rotate": self.webhook,
+            "webhook-test": self.webhook,
+            "webhook-replay": self.webhook,
+            "delivery": self.delivery,
             "delivery-redeliver": self.delivery,
             "run": self.run,
             "run-log": self.run,
@@ -86,8 +94,11 @@ class Scene:
             "promotion-reject": self.asking,
             "promotion-withdraw": self.asking,
             "promotion-waivers": self.asking,
+            "promotion-break-glass": self.asking,
+            "promotion-review": self.asking,
             "waiver-grant": self.waiver,
             "incident-close": self.incident,
+            "freeze-end": self.freeze,
             "waiver-refuse": self.waiver,
             "promotion-page": self.asking,
             "admin:desk-promotion": self.asking,
@@ -161,6 +172,13 @@ def scene(cast: Cast) -> Scene:
         )[0],
         incident=open_incident(
             model=production.model, severity="low", title="slow", by=cast.principal("ben")
+        ),
+        freeze=set_freeze(
+            namespace=cast.namespace,
+            starts_at=timezone.now() + timedelta(days=30),
+            ends_at=timezone.now() + timedelta(days=31),
+            reason="year's end",
+            by=cast.principal("ada"),
         ),
         attachment=add_attachment(
             version=production,

@@ -65,6 +65,9 @@ SIGNED_IN: dict[tuple[str, str], tuple[str, int]] = {
     ("why", "GET"): ("a={ref}&b={other}", 404),
     ("lineage-events", "POST"): ("namespace={namespace}", 404),
     ("incidents", "GET"): ("namespace={namespace}", 404),
+    ("freezes", "GET"): ("", 200),
+    ("broken-glass", "GET"): ("", 200),
+    ("freeze-end", "POST"): ("", 404),
     ("quarantines", "GET"): ("namespace={namespace}", 404),
     ("quarantines", "POST"): ("", 422),
     ("quarantine-lift", "POST"): ("", 422),
@@ -219,7 +222,12 @@ def test_what_anybody_signed_in_may_call_tells_strangers_nothing(scene: Scene) -
 
 def test_what_is_the_platforms_is_refused_to_all_but_its_administrators(scene: Scene) -> None:
     platform = [key for key in API if isinstance(RULES[key], Superuser)]
-    assert platform == [("garbage", "GET"), ("garbage-run", "POST"), ("namespaces", "POST")]
+    assert platform == [
+        ("freezes", "POST"),
+        ("garbage", "GET"),
+        ("garbage-run", "POST"),
+        ("namespaces", "POST"),
+    ]
     for who, (name, method) in itertools.product((*MEMBERS, "mallory"), platform):
         assert call(scene.cast.client(who), scene, name, method).status_code == 403
     User.objects.filter(pk=scene.cast.user("ada").pk).update(is_superuser=True)

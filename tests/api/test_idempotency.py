@@ -33,6 +33,14 @@ def test_a_repeated_request_gets_the_same_answer(cast: Cast) -> None:
     assert Event.objects.filter(namespace=cast.namespace, type="model.created").count() == 1
 
 
+def test_an_answer_without_content_is_repeated_too(cast: Cast) -> None:
+    made = cast.client("ben").post("/api/v1/tokens", {"name": "to end"}).json()
+    client, headers = cast.client("ben"), {"Idempotency-Key": "end-1"}
+    for _ in range(2):
+        ended = client.delete(f"/api/v1/tokens/{made['id']}", headers=headers)
+        assert (ended.status_code, ended.content) == (204, b"")
+
+
 def test_another_body_under_the_key_is_refused(cast: Cast) -> None:
     post(cast, {"name": "scorer"})
     other = post(cast, {"name": "other"})

@@ -23,6 +23,8 @@ RECORDED_SIGNALS: dict[str, str] = {
 # Nobody decides about them. What people decide, a version's stage and a promotion's state, is not excused.
 CLAIMED_BY_UPDATE: dict[str, str] = {
     "registry/artifacts/garbage.py": "blobs by the hundred, locked, with the one event of their batch",
+    "registry/journal/delivery.py": "a period's deliveries, locked by endpoint, with the one event of their replay",
+    "registry/journal/mailing.py": "a mail is taken by the one worker that moves it from pending",
 }
 
 Rule = Callable[[ast.Module], Iterator[Place]]

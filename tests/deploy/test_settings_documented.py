@@ -8,7 +8,7 @@ import re
 from tests.architecture.tree import APPS, ROOT, modules, tree
 from tests.deploy.compose import OURS, defaults, services
 
-READERS = {"setting", "required", "switch", "names"}
+READERS = {"setting", "required", "switch", "names", "one_of"}
 PREFIXES = ("ASSAY_", "DATABASE_", "REDIS_", "S3_")
 # Used by docker compose itself, or by the image.
 OF_COMPOSE = {"COMPOSE_PROFILES", "ASSAY_BIND", "ASSAY_WEB_PORT", "ASSAY_STORE_PORT", "ASSAY_IMAGE"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -260,7 +261,7 @@ def test_by_a_made_up_history_and_a_rollback(cast: Cast) -> None:
     rollback = Promotion.objects.create(
         version=version, target="production", kind="rollback", reason="trust me",
         policy_snapshot={"gates": [], "approvals": {"count": 0}}, requested_by=cast.user("cora"),
-        requested_at=timezone.now(), expires_at=timezone.now(),
+        requested_at=timezone.now(), expires_at=timezone.now() + timedelta(days=1),
     )  # fmt: skip
     GateResult.objects.create(
         promotion=rollback, key="integrity_verified", gate="integrity_verified", verdict="pass", sentence="so I say",
@@ -282,7 +283,7 @@ def test_by_a_rollback_without_its_bytes(cast: Cast) -> None:
     promotion_at(cast, "applied", value=0.95)
     rollback = Promotion.objects.create(
         version=first, target="production", kind="rollback", reason="back", policy_snapshot={"gates": []},
-        requested_by=cast.user("cora"), requested_at=timezone.now(), expires_at=timezone.now(),
+        requested_by=cast.user("cora"), requested_at=timezone.now(), expires_at=timezone.now() + timedelta(days=1),
     )  # fmt: skip
     sql("UPDATE lifecycle_promotion SET state = 'applied' WHERE id = %s", rollback.pk)
 

@@ -168,7 +168,7 @@ def test_what_a_revision_changes(cast: Cast) -> None:
         "Changed: accuracy on test is at least 0.9; before: accuracy on test is at least 0.8."
     )
     assert told[2]["sentence"] == "Newly asked: auc on test is at least 0.7."
-    assert told[3]["sentence"] == "Approvals: 0 before, 1 now."
+    assert told[3]["sentence"] == "Approvals: 0 before; 1 now."
     assert changes(after, "staging", after.gates, after.approvals) == []
     moved = changes(after, "staging", list(reversed(after.gates)), after.approvals)
     assert [each["what"] for each in moved] == ["moved"]

@@ -21,11 +21,14 @@ from assay.answers import (
     Version,
     Why,
 )
+from assay.approvals import Approvals
 from assay.deployments import Deployments
 from assay.digest import scan
 from assay.documents import LARGEST_ATTACHMENT, read_document, read_signature, without
 from assay.errors import VersionFailed
 from assay.evidence import Evidence
+from assay.freezes import Freezes
+from assay.glass import BrokenGlass
 from assay.http import Connection, Parameters
 from assay.incidents import Incidents
 from assay.policies import Policies
@@ -36,9 +39,21 @@ from assay.transfer.cache import Cache
 from assay.transfer.progress import Progress, Silence
 from assay.waiting import wait_while
 from assay.waivers import Waivers
+from assay.webhooks import Webhooks
 
 
-class Client(Evidence, Incidents, Redactions, Waivers, Deployments, Policies):
+class Client(
+    Evidence,
+    Incidents,
+    Redactions,
+    Waivers,
+    Deployments,
+    Policies,
+    Approvals,
+    Freezes,
+    BrokenGlass,
+    Webhooks,
+):
     """Speaks to the server at `url` as the holder of `token`.
 
     What is not given comes from ASSAY_URL and ASSAY_TOKEN, then from the file that `assay login` wrote.
@@ -93,6 +108,11 @@ class Client(Evidence, Incidents, Redactions, Waivers, Deployments, Policies):
 
     def whoami(self) -> Identity:
         answer: Identity = self.get(f"{API}/whoami")
+        return answer
+
+    def set_address(self, email: str) -> Identity:
+        """Where mail about what waits for you is sent; empty: nowhere."""
+        answer: Identity = self.patch(f"{API}/whoami", {"email": email})
         return answer
 
     # Publishing and fetching
@@ -253,15 +273,6 @@ class Client(Evidence, Incidents, Redactions, Waivers, Deployments, Policies):
     ) -> list[Promotion]:
         return list(self.pages(f"{API}/promotions", {"namespace": namespace, "state": state}, limit))
 
-    def approve(self, promotion_id: str, reason: str = "") -> Promotion:
-        return self._decide(promotion_id, "approve", reason)
-
-    def reject(self, promotion_id: str, reason: str) -> Promotion:
-        return self._decide(promotion_id, "reject", reason)
-
-    def withdraw(self, promotion_id: str, reason: str = "") -> Promotion:
-        return self._decide(promotion_id, "withdraw", reason)
-
     def rollback(
         self, model: str, *, reason: str, to: int | None = None, wait: bool = True, timeout: float = 300.0
     ) -> Promotion:
@@ -345,10 +356,6 @@ class Client(Evidence, Incidents, Redactions, Waivers, Deployments, Policies):
     def record_steps(self, namespace: str, **facts: Any) -> dict[str, Any]:
         """Record `steps` that another tool ran, and `datasets` that it keeps. Saying it again changes nothing."""
         answer: dict[str, Any] = self.post(f"{namespace_path(namespace)}/steps", facts)
-        return answer
-
-    def _decide(self, promotion_id: str, verb: str, reason: str) -> Promotion:
-        answer: Promotion = self.post(f"{API}/promotions/{promotion_id}/{verb}", {"reason": reason})
         return answer
 
     def _move(self, ref: str, verb: str, reason: str) -> Version:

@@ -8,7 +8,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
 
-from config.doctor import broker, database
+from config.doctor import broker, database, webhooks
 from config.doctor.findings import Finding, examine
 from config.doctor.store import Probe
 
@@ -26,7 +26,9 @@ class Command(BaseCommand):
         probe = Probe.from_settings()
         findings = []
         try:
-            for finding in examine(itertools.chain(database.checks(), broker.checks(), probe.checks())):
+            for finding in examine(
+                itertools.chain(database.checks(), webhooks.checks(), broker.checks(), probe.checks())
+            ):
                 findings.append(finding)
                 if not options["json"]:
                     self._print(finding)

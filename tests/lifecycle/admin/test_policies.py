@@ -63,12 +63,12 @@ def test_from_the_page_to_force(scene: Scene) -> None:
     drafted = text(ada.post(page(before, "draft"), {**given, "do": "save"}, follow=True))
     draft = Policy.objects.get(namespace=scene.namespace, state="draft")
     assert f"revision {draft.revision} is drafted." in drafted
-    assert "Approvals: 1 before, 2 now." in drafted
+    assert "Approvals: 1 before; 2 now." in drafted
     refused = text(ada.post(page(draft, "publish"), {"reason": "Mine."}))
     assert "You drafted this production policy" in refused
     asked = text(cora.get(page(draft, "publish")))
     assert "Two pairs of eyes." in asked
-    assert "Approvals: 1 before, 2 now." in asked
+    assert "Approvals: 1 before; 2 now." in asked
     cora.post(page(draft, "publish"), {"reason": "Agreed."})
     assert in_force(scene) == draft
     assert draft.gates[2]["parameters"]["tolerance"] == 0.02

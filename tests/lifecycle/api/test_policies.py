@@ -49,7 +49,7 @@ def test_checking_makes_nothing_and_points(cast: Cast) -> None:
     checked = vera.post(path(cast, "/check"), {**RULE, "approvals": {"count": 2}}, format="json").json()
     assert checked["in_force"] == 1
     assert checked["gates"][0]["parameters"]["split"] == "test"
-    assert checked["changes"][-1]["sentence"] == "Approvals: 1 before, 2 now."
+    assert checked["changes"][-1]["sentence"] == "Approvals: 1 before; 2 now."
     assert not Event.objects.filter(namespace=cast.namespace, type="policy.drafted").exists()
     wrong = {**RULE, "gates": [{"gate": "metric_at_least", "parameters": {"metric": "a", "bound": "x"}}]}
     refused = vera.post(path(cast, "/check"), wrong, format="json")

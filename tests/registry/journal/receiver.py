@@ -18,6 +18,8 @@ class Receiver:
     port: int = 0
     heard: list[tuple[str, dict[str, str], bytes]] = field(default_factory=list)
     answer: Answer = lambda handler: plain(handler, 204)
+    # Looks at each request as it comes: how old a message may be is asked then.
+    check: Callable[[bytes, dict[str, str]], object] = lambda _body, _headers: None
 
     @property
     def url(self) -> str:
@@ -42,7 +44,9 @@ def receiving() -> Iterator[Receiver]:
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"]))
-            receiver.heard.append((self.path, {k.lower(): v for k, v in self.headers.items()}, body))
+            headers = {k.lower(): v for k, v in self.headers.items()}
+            receiver.heard.append((self.path, headers, body))
+            receiver.check(body, headers)
             try:
                 receiver.answer(self)
             except (BrokenPipeError, ConnectionResetError):

@@ -50,8 +50,30 @@ def test_no_url_of_two_meanings_is_taken(url: str) -> None:
         check_target(parse_url(url), everything)
 
 
+# Hosts of one meaning that lead where nobody has allowed webhooks to: metadata services by name and by address, this
+# machine, and addresses that are another in disguise.
+ASTRAY_URLS = [
+    "http://localhost/", "http://localhost.localdomain/", "http://ip6-localhost/", "http://169.254.169.254/latest/",
+    "http://metadata.google.internal/", "http://metadata/", "http://instance-data/", "http://100.100.100.200/",
+    "http://[fd00:ec2::254]/latest/", "http://168.63.129.16/", "http://192.0.0.192/", "http://127.0.0.1.nip.example/",
+    "http://ci.example.evil.example/", "http://evil.example/ci.example", "http://evil.example?ci.example",
+    "http://ci.example:6379/", "http://ci.example:22/", "http://ci.example:25/", "http://ci.example:65535/",
+    "http://xn--c-qga.example/", "http://xn--ci-exmple-n4a/", "http://CI.EXAMPLE.:22/",
+    *(f"http://[{address}]/" if ":" in address else f"http://{address}/" for address in BLOCKED_ADDRESSES),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("url", ASTRAY_URLS)
+def test_nothing_but_what_is_listed_is_dialled(url: str) -> None:
+    """Whatever a resolver says: it may well say an address that is listed."""
+    listed = Allowlist.parse(["ci.example:8443"])
+    with pytest.raises(AddressRefused):
+        vet(parse_url(url), listed, lambda _h, _p: ["10.0.0.7"])
+
+
 def test_enough_of_them() -> None:
     assert len(HOSTILE_URLS) >= 62
+    assert len({*HOSTILE_URLS, *ASTRAY_URLS}) >= 120
 
 
 @pytest.mark.parametrize("address", BLOCKED_ADDRESSES)

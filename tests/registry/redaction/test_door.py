@@ -347,9 +347,11 @@ KEPT = {
     "registry.attachment": {"kind", "sha256"},
     "registry.blob": {"sha256", "tier", "state", "quarantine_reason"},
     "registry.delivery": {"state"},
+    "registry.deliveryattempt": {"sent"},  # the address without its query, and headers of ours
     "registry.evaluation": {"dataset_digest"},
     "registry.event": {"type", "subject_kind", "subject_id", "actor_label", "token_prefix"},
     "registry.idempotencykey": {"key", "request_hash"},
+    "registry.mail": {"state"},
     "registry.manifest": {"state", "digest", "oms_digest"},
     "registry.modelversion": {"status", "format", "safety", "scanned_with", "stage"},
     "registry.redaction": {"state", "fields", "salt", "outcome"},
@@ -363,7 +365,7 @@ KEPT = {
     "registry.upload": {"state", "announced"},
     "registry.uploadfile": {"sha256", "status", "staging_key", "s3_upload_id", "part_digests"},
     "registry.user": {"password", "username", "first_name", "last_name", "email"},
-    "registry.webhook": {"events", "secret", "disabled_reason"},
+    "registry.webhook": {"events", "of_models", "stages", "secret", "old_secret", "disabled_reason"},
 }
 
 

@@ -25,6 +25,7 @@ class Identity(TypedDict, total=False):
 
     user: str
     display_name: str
+    email: str
     service: bool
     token: dict[str, Any] | None
     namespaces: list[dict[str, Any]]

@@ -20,12 +20,24 @@ class GateResult(TypedDict):
 
 
 class Approval(TypedDict):
-    """One person's decision: approve or reject, and why."""
+    """One person's decision: approve or reject, and why; `groups` are those asked for that they are in."""
 
     by: str
+    groups: NotRequired[list[str]]
     verdict: str
     reason: str
+    # {"summary", "findings": [{"severity", "text"}], "conditions": [text]}, when they wrote one.
+    report: NotRequired[dict[str, Any] | None]
     at: str
+
+
+class WantedApprovals(TypedDict):
+    """What is missing of a promotion that waits: `groups` as [{"group", "count"}], all of it in `sentence`."""
+
+    given: int
+    asked: int
+    groups: list[dict[str, Any]]
+    sentence: str
 
 
 class Promotion(TypedDict):
@@ -48,6 +60,13 @@ class Promotion(TypedDict):
     gates: list[GateResult]
     approvals: list[Approval]
     approvals_required: int
+    approvals_groups: NotRequired[list[dict[str, Any]]]
+    # None when it does not wait for approval.
+    approvals_wanted: NotRequired[WantedApprovals | None]
+    # The freeze that keeps it from taking effect: {"freeze", "until", "sentence"}.
+    held: NotRequired[dict[str, Any] | None]
+    # Who put it into effect alone, why, and what the review found; None where nobody did.
+    break_glass: NotRequired[dict[str, Any] | None]
     replaces: str | None
     reasons: list[str]
     outcome: str

@@ -46,6 +46,27 @@ def whoami(url: Url = None, token: Token = None, as_json: Json = False) -> None:
         screen.show(identity, _title(identity), _token(client.url, identity), Text(""), _namespaces(identity))
 
 
+def mail(
+    address: Annotated[
+        str | None, typer.Argument(metavar="ADDRESS", show_default=False, help="As ada@example.org.")
+    ] = None,
+    off: Annotated[bool, typer.Option("--off", help="Send no mail.")] = False,
+    url: Url = None,
+    token: Token = None,
+    as_json: Json = False,
+) -> None:
+    """Say where mail goes about what waits for you, and what became of what you asked for; or where it goes now."""
+    if address and off:
+        raise typer.BadParameter("Either an address or --off.", param_hint="--off")
+    with session(url, token, as_json) as (client, screen):
+        identity = client.set_address(address or "") if address or off else client.whoami()
+        email = identity.get("email", "")
+        told = (
+            plain("Mail for you goes to ") + plain(email, "bold") if email else Text("No mail is sent to you")
+        )
+        screen.show({"email": email}, told + Text("."))
+
+
 def _title(identity: Identity) -> Text:
     title = plain(identity["user"], "bold")
     if identity.get("display_name") and identity["display_name"] != identity["user"]:

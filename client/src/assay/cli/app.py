@@ -14,6 +14,8 @@ from assay.cli import (
     deployments,
     evidence,
     files,
+    freezes,
+    glass,
     importing,
     incident,
     incidents,
@@ -25,6 +27,7 @@ from assay.cli import (
     reproducing,
     run,
     waivers,
+    webhook,
 )
 
 app = typer.Typer(
@@ -36,7 +39,7 @@ app = typer.Typer(
 )
 
 PANELS = {
-    "Account": (account.login, account.whoami),
+    "Account": (account.login, account.whoami, account.mail),
     "Models": (
         files.push,
         files.pull,
@@ -78,7 +81,10 @@ app.command(rich_help_panel="Lineage", context_settings={"allow_interspersed_arg
 app.add_typer(keys.app, rich_help_panel="Evidence")
 app.add_typer(incident.app, rich_help_panel="Lifecycle")
 app.add_typer(waivers.app, rich_help_panel="Lifecycle")
+app.add_typer(freezes.app, rich_help_panel="Lifecycle")
+app.add_typer(glass.app, rich_help_panel="Lifecycle")
 app.add_typer(policies.app, rich_help_panel="Lifecycle")
+app.add_typer(webhook.app, rich_help_panel="Lifecycle")
 app.add_typer(importing.app, rich_help_panel="Lineage")
 app.add_typer(redact.app, rich_help_panel="Lineage")
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.text import Text
@@ -33,6 +34,15 @@ from assay.client import Client
 from assay.digest import sha256_file
 from assay.errors import TimedOut
 
+Report = Annotated[
+    Path | None,
+    typer.Option(
+        "--report",
+        exists=True,
+        dir_okay=False,
+        help='A validation report: JSON of "summary", "findings" [{"severity", "text"}], "conditions".',
+    ),
+]
 REFUSED = frozenset({"gates_failed", "rejected", "void", "expired"})
 
 
@@ -158,19 +168,31 @@ def promotions(
 def approve(
     promotion_id: PromotionId,
     reason: OptionalReason = "",
+    report: Report = None,
     url: Url = None,
     token: Token = None,
     as_json: Json = False,
 ) -> None:
     """Approve a promotion that waits for it."""
-    _decide(promotion_id, lambda client: client.approve(promotion_id, reason), url, token, as_json)
+    found = _report(report)
+    _decide(
+        promotion_id, lambda client: client.approve(promotion_id, reason, report=found), url, token, as_json
+    )
 
 
 def reject(
-    promotion_id: PromotionId, reason: Reason, url: Url = None, token: Token = None, as_json: Json = False
+    promotion_id: PromotionId,
+    reason: Reason,
+    report: Report = None,
+    url: Url = None,
+    token: Token = None,
+    as_json: Json = False,
 ) -> None:
     """Reject a promotion."""
-    _decide(promotion_id, lambda client: client.reject(promotion_id, reason), url, token, as_json)
+    found = _report(report)
+    _decide(
+        promotion_id, lambda client: client.reject(promotion_id, reason, report=found), url, token, as_json
+    )
 
 
 def withdraw(
@@ -246,6 +268,18 @@ def _decide(
     with session(url, token, as_json) as (client, screen):
         answer = decide(client)
         screen.show(answer, promotion_view(answer))
+
+
+def _report(path: Path | None) -> dict[str, Any] | None:
+    if path is None:
+        return None
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise typer.BadParameter(f"{path} is no JSON: {error}", param_hint="--report") from None
+    if not isinstance(found, dict):
+        raise typer.BadParameter(f"{path} holds no JSON object.", param_hint="--report")
+    return found
 
 
 def _move(move: Callable[[Client], Version], url: str | None, token: str | None, as_json: bool) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from rich.console import Group, RenderableType
 from rich.table import Table
@@ -209,17 +210,39 @@ def promotion_view(promotion: Promotion) -> RenderableType:
     if promotion["approvals"]:
         parts.append(Text(""))
         for approval in promotion["approvals"]:
+            groups = f" ({', '.join(approval['groups'])})" if approval.get("groups") else ""
             line = (
                 Text("  ")
                 + state(approval["verdict"])
-                + plain(f" by {approval['by']}, {when(approval['at'])} UTC")
+                + plain(f" by {approval['by']}{groups}, {when(approval['at'])} UTC")
             )
             parts.append(line + plain(f": {approval['reason']}" if approval["reason"] else ""))
+            parts += report_lines(approval.get("report"))
+    if glass := promotion.get("break_glass"):
+        told = glass["verdict"] or f"review {glass['state']}"
+        line = plain(f"  Glass broken by {glass['by']} ({told.replace('_', ' ')})", "bold red")
+        parts += [Text(""), line + plain(f": {glass['reason']}", "not bold")]
     return Group(*parts, Text(""), next_step(promotion))
+
+
+def report_lines(report: dict[str, Any] | None) -> list[Text]:
+    """A validation report below the decision that it was kept with."""
+    if not report:
+        return []
+    found = [
+        plain(f"    {finding['severity']}", "bold") + plain(f" {finding['text']}")
+        for finding in report["findings"]
+    ]
+    return [
+        plain(f"    {report['summary']}"),
+        *found,
+        *(plain(f"    on condition that: {each}") for each in report["conditions"]),
+    ]
 
 
 def next_step(promotion: Promotion) -> RenderableType:
     """What has come of it, and what to do now."""
+    held = promotion.get("held")
     match promotion["state"]:
         case "evaluating":
             waiting = [gate["gate"] for gate in promotion["gates"] if gate["verdict"] == "pending"]
@@ -235,9 +258,13 @@ def next_step(promotion: Promotion) -> RenderableType:
                     text += plain(f"\n  - {reason}")
         case "awaiting_approval":
             given = sum(approval["verdict"] == "approve" for approval in promotion["approvals"])
-            need = promotion["approvals_required"]
-            text = plain(f"Waits for approval by somebody else ({given} of {need} given):")
-            text += plain(f"\n  assay approve {promotion['id']}", "bold")
+            wanted = promotion.get("approvals_wanted")
+            told = wanted["sentence"] if wanted else f"{given} of {promotion['approvals_required']}"
+            if wanted and held and wanted["given"] >= wanted["asked"] and not wanted["groups"]:
+                text = plain("Approved; it waits for the end of the freeze.")
+            else:
+                text = plain(f"Waits for approval by somebody else ({told}):")
+                text += plain(f"\n  assay approve {promotion['id']}", "bold")
         case "applied":
             text = plain(f"{promotion['version']} entered {promotion['target']}", "bold green")
             text += plain(f" in place of {promotion['replaces']}." if promotion["replaces"] else ".")
@@ -245,7 +272,8 @@ def next_step(promotion: Promotion) -> RenderableType:
             text = plain(promotion["outcome"] or f"It is {promotion['state']}.")
             for reason in promotion["reasons"]:
                 text += plain(f"\n  - {reason}")
-    return Group(text, plain(promotion["url"], "dim"))
+    frozen = [plain(held["sentence"], "bold yellow")] if held else []
+    return Group(*frozen, text, plain(promotion["url"], "dim"))
 
 
 def promotions_view(promotions: Sequence[Promotion]) -> RenderableType:

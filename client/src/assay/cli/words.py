@@ -22,6 +22,7 @@ STYLES = {
     "valid": "green", "invalid": "bold red", "unknown_key": "yellow", "unchecked": "yellow", "revoked": "red",
     "open": "bold red", "closed": "dim", "draft": "yellow", "published": "green", "unchanged": "dim",
     "would change": "yellow",
+    "delivered": "green", "on": "green", "off": "dim", "failing": "bold red",
     "clean": "green", "unscannable": "yellow", "suspicious": "bold yellow", "malicious": "bold red",
 }  # fmt: skip
 

@@ -9,10 +9,20 @@ import pytest
 from lifecycle.actions.promotions import decide_promotion, move_version, request_promotion, roll_back
 from lifecycle.promotions import settle
 from registry.actions.accounts import set_address
+from registry.actions.roles import create_group, grant_role
 from registry.journal import outbox
 from registry.models import Mail
 from tests.cast import Cast
-from tests.factories import a_waiver, evaluate, fresh, promotion_at, ready_version, staged_version
+from tests.factories import (
+    a_waiver,
+    evaluate,
+    fresh,
+    promotion_at,
+    published_policy,
+    ready_version,
+    simple_policy,
+    staged_version,
+)
 
 EVERYBODY = ("ada", "ben", "eve", "cora", "otto", "vera", "mallory")
 
@@ -96,3 +106,21 @@ def test_an_event_that_is_handed_on_twice_is_mailed_once(cast: Cast) -> None:
     for consume in outbox.consumers():
         consume(mail.event)
     assert Mail.objects.filter(event=mail.event).count() == 1
+
+
+def test_who_is_in_a_group_that_the_policy_names_is_asked_too(cast: Cast) -> None:
+    create_group(namespace=cast.namespace, name="risk", by=cast.principal("ada"))
+    for who in ("vera", "eve"):
+        grant_role(namespace=cast.namespace, user=cast.user(who), role="risk", by=cast.principal("ada"))
+    simple_policy(cast, "production", approvals=1)
+    promotion_at(cast, "awaiting_approval", value=0.9)
+    assert set(mailed(cast, "Waits for you")) == {"cora"}
+    published_policy(
+        cast,
+        target="production",
+        gates=[],
+        approvals={"count": 2, "groups": [{"group": "risk", "count": 1}]},
+    )
+    promotion_at(cast, "awaiting_approval", value=0.9)
+    # eve asked for it, and is not asked.
+    assert set(mailed(cast, "Waits for you")) == {"cora", "vera"}

@@ -60,6 +60,8 @@ class Oracle(Gates):
         self.incidents: list[Incident] = []
         # What is in force for a stage, and the draft that waits, with who made it.
         self.policies: dict[str, Policy] = {}
+        # How many were published: the same gates again are another revision.
+        self.revisions: dict[str, int] = {}
         self.drafts: dict[str, tuple[Policy, str]] = {}
         # (model, target) -> the version that runs there and who says so; None once it was taken away
         self.running: dict[tuple[str, str], tuple[Version, str] | None] = {}
@@ -121,6 +123,7 @@ class Oracle(Gates):
     def publish(self, target: str, by: str) -> Happened:
         policy = self._drafted(target, by, may_be_own=target != "production")
         self.policies[target] = policy
+        self.revisions[target] = self.revisions.get(target, 0) + 1
         return [("policy.published", "policy")]
 
     def withdraw_draft(self, target: str, by: str) -> Happened:
@@ -149,6 +152,7 @@ class Oracle(Gates):
             raise Refused("not-promotable")
         if any(p.target == target for p in self.open_of(version)):
             raise Refused("promotion-open")
+        promotion.revision = self.revisions.get(target, 0)
         self.promotions.append(promotion)
         return [("promotion.requested", promotion)]
 
@@ -175,7 +179,7 @@ class Oracle(Gates):
             return self._end(promotion, "expired")
         if promotion.state == "awaiting_approval":
             return self._void_when_changed(promotion)
-        if promotion.version.quarantines:
+        if promotion.version.quarantines or self._superseded(promotion):
             return self._end(promotion, "void")
         found = self.findings(promotion)
         self.keep(promotion, found)
@@ -334,8 +338,13 @@ class Oracle(Gates):
         if promotion.state != "awaiting_approval" or promotion.late:
             raise Refused("promotion-closed")
 
+    def _superseded(self, promotion: Promotion) -> bool:
+        """Where approvals are asked, another policy is in force than the one they are asked under."""
+        asked = bool(promotion.policy.approvals) and not promotion.is_rollback
+        return asked and promotion.revision != self.revisions.get(promotion.target, 0)
+
     def _void_when_changed(self, promotion: Promotion) -> Happened:
-        if promotion.version.quarantines:
+        if promotion.version.quarantines or self._superseded(promotion):
             return self._end(promotion, "void")
         if self.shown(promotion) == promotion.binding:
             return []

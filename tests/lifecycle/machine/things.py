@@ -112,6 +112,8 @@ class Promotion:
     row: Any = None
     state: str = "evaluating"
     late: bool = False
+    # Which revision of the policy for its stage was in force.
+    revision: int = 0
     binding: Any = None
     replaces: Version | None = None
     # by whom -> verdict

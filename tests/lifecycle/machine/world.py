@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
+import psycopg
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
@@ -143,10 +145,14 @@ class World:
         apply(promotion_id=promotion.row.pk, by=self.cast.principal("cora"))
 
     def run_out(self, promotion: Promotion) -> None:
-        """Its time is over, and nobody has looked yet."""
-        PromotionRow.objects.filter(pk=promotion.row.pk).update(
-            expires_at=timezone.now() - timedelta(minutes=1)
-        )
+        """Its time is over, and nobody has looked yet. Only the owner of the table can move its end."""
+        with psycopg.connect(os.environ["DATABASE_OWNER_URL"]) as owner:
+            owner.execute("ALTER TABLE lifecycle_promotion DISABLE TRIGGER pgtrigger_fixed_d736c")
+            owner.execute(
+                "UPDATE lifecycle_promotion SET expires_at = now() - interval '1 minute' WHERE id = %s",
+                [promotion.row.pk],
+            )
+            owner.execute("ALTER TABLE lifecycle_promotion ENABLE ALWAYS TRIGGER pgtrigger_fixed_d736c")
 
     def withdraw(self, promotion: Promotion, by: str) -> None:
         withdraw_promotion(promotion=PROMOTIONS.get(pk=promotion.row.pk), by=self.cast.principal(by))

@@ -51,6 +51,7 @@ SIGNED_IN: dict[tuple[str, str], tuple[str, int]] = {
     ("schema", "GET"): ("", 200),
     ("docs", "GET"): ("", 200),
     ("whoami", "GET"): ("", 200),
+    ("whoami", "PATCH"): ("", 422),
     ("tokens", "GET"): ("", 200),
     ("tokens", "POST"): ("", 422),
     ("token", "DELETE"): ("", 404),

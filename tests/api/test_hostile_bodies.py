@@ -20,7 +20,14 @@ __all__ = ["scene"]
 # Content that is no JSON at all for these: bytes as they are.
 STREAMED = {("upload-content", "PUT")}
 # Calls that read no body: one that is JSON does not matter.
-SAYS_NOTHING = {"delivery-redeliver", "upload-abort", "version-verify", "version-restore", "retention-run"}
+SAYS_NOTHING = {
+    "delivery-redeliver",
+    "upload-abort",
+    "version-verify",
+    "version-restore",
+    "retention-run",
+    "webhook-test",
+}
 BODIES = [
     (name, method)
     for name, method in API

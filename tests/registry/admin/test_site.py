@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -13,8 +14,10 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
+from lifecycle.actions.freezes import set_freeze
 from lifecycle.actions.promotions import move_version
-from lifecycle.models import LegalHold, Quarantine, RetentionPolicy, TierMove
+from lifecycle.models import BreakGlass, LegalHold, Quarantine, RetentionPolicy, TierMove
+from lifecycle.models.glass import REVIEWED_WITHIN
 from registry.actions.keys import add_signing_key
 from registry.actions.people import create_user, issue_token
 from registry.actions.redactions import Named, ask_redaction
@@ -67,6 +70,17 @@ def scene(db: None) -> Scene:
     ask_redaction(namespace=made.namespace, reason="a name", places=[place], by=Principal(user=ada))
     Quarantine.objects.create(version=version, reason="bad labels", by=ada, at=timezone.now())
     made.stand_in_the_way()
+    now, cora = timezone.now(), made.people["cora"]
+    set_freeze(
+        namespace=made.namespace,
+        target="staging",
+        ends_at=now + timedelta(days=1),
+        reason="the holidays",
+        by=Principal(user=ada),
+    )
+    BreakGlass.objects.create(
+        promotion=made.waiting, reason="a fire", overrode={}, by=cora, at=now, due_at=now + REVIEWED_WITHIN
+    )
     issue_token(user=made.people["cora"], name="laptop", namespace=made.namespace, by=SYSTEM)
     return made
 

@@ -327,6 +327,8 @@ KEPT = {
     "lifecycle.gateresult": {"key", "gate", "verdict"},
     "lifecycle.approval": {"verdict", "binding"},
     "lifecycle.incident": {"severity"},
+    "lifecycle.breakglass": {"verdict"},
+    "lifecycle.freezewindow": {"target"},
     "lifecycle.waiverdecision": {"verdict"},
     "lifecycle.deployment": {"serves", "digest", "drift"},
     "lifecycle.deploymentchange": {"what", "digest", "serves", "drift"},

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import secrets
 from dataclasses import dataclass, field
 
 import pytest
-from rest_framework.test import APIClient
+from rest_framework.test import APIClient, ForceAuthClientHandler
 
 from registry.actions.people import create_user, issue_token
 from registry.actions.roles import create_namespace, grant_role
@@ -22,6 +23,12 @@ ROLES = {
     "vera": Role.VIEWER,
     "ci": Role.DATA_SCIENTIST,  # a service account that ada answers for
 }
+
+
+@functools.cache
+def _handler() -> ForceAuthClientHandler:
+    """One for all clients: each of its own would look for every static file again, which takes longer than a call."""
+    return ForceAuthClientHandler(enforce_csrf_checks=False)
 
 
 @dataclass
@@ -52,6 +59,7 @@ class Cast:
     def client(self, name: str | None) -> APIClient:
         """A REST client with that person's token; without a name, nobody's."""
         client = APIClient()
+        client.handler = _handler()
         if name is not None:
             client.credentials(HTTP_AUTHORIZATION=f"Bearer {self.token(name)}")
         return client

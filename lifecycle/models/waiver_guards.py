@@ -5,6 +5,7 @@ from __future__ import annotations
 import pgtrigger
 from django.db import models
 
+from lifecycle.models.approval_guards import answers_for
 from registry.models.triggers import Always, active_person, refuse, right
 
 # A condition on a gate's name and the id of a version: no waiver covers this. Of each file the newest report counts.
@@ -69,16 +70,9 @@ class GrantedByAnother(Always):
                 JOIN lifecycle_promotion p ON p.id = r.promotion_id
                 JOIN registry_modelversion v ON v.id = p.version_id
                 JOIN registry_registeredmodel m ON m.id = v.model_id WHERE w.id = NEW.waiver_id;
-            IF EXISTS (
-                WITH people AS (
-                    SELECT u.id, u.owner_id FROM registry_user u
-                    WHERE u.id IN (asked.asker, asked.requested_by_id, asked.maker, asked.trainer)
-                ), answerable AS (
-                    SELECT id FROM people UNION SELECT owner_id FROM people WHERE owner_id IS NOT NULL
-                )
-                SELECT 1 FROM registry_user u WHERE u.id = NEW.by_id
-                    AND (u.id IN (SELECT id FROM answerable) OR u.owner_id IN (SELECT id FROM answerable))
-            ) THEN {refuse("own_waiver", "who asked for it or made the version does not decide")} END IF;
+            IF {answers_for("NEW.by_id", "asked.asker", "asked.requested_by_id", "asked.maker", "asked.trainer")} THEN
+                {refuse("own_waiver", "who asked for it or made the version does not decide")}
+            END IF;
             IF NOT {active_person("NEW.by_id", right("promotion.decide", on="asked.namespace_id"))} THEN
                 {refuse("not_a_decider", "who decides is an active person with the right to")}
             END IF;

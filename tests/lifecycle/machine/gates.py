@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from abc import ABC, abstractmethod
 from typing import Any
 
 from tests.lifecycle.machine.things import Found, Incident, Promotion, Version, Waiver, accounts_of
@@ -17,16 +18,16 @@ ASKED: dict[str, dict[str, Any]] = {
 }
 
 
-class Gates:
+class Gates(ABC):
     """The part of the oracle that knows the gates."""
 
     incidents: list[Incident]
     waivers: list[Waiver]
     serial: itertools.count[int]
 
+    @abstractmethod
     def in_production(self, model: str) -> Version | None:
         """The version of the model that is in production."""
-        raise NotImplementedError
 
     def findings(self, promotion: Promotion) -> dict[str, Found]:
         """key -> what that gate of the promotion's policy says now, waivers counted."""

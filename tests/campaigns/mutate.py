@@ -44,6 +44,7 @@ TARGETS: dict[str, list[str]] = {
         for path in sorted(Path("lifecycle/gates").glob("*.py"))
     },
 }
+TARGETS["lifecycle/gates/signatures.py"].append("tests/registry/artifacts/test_signature_checks.py")
 LONGEST = 240.0
 # The plugin that starts the services is imported here already.
 OPTIONS = ["-xq", "-n0", "-pno:cacheprovider", "--no-header", "-Wignore::pytest.PytestAssertRewriteWarning"]

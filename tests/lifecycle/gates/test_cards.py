@@ -99,7 +99,9 @@ def test_fields_beside_the_card(cast: Cast) -> None:
         {"intended_use": "Payments.", "excluded_use": "Loans."},
     )
     assert (answer.json()["intended_use"], answer.json()["excluded_use"]) == ("Payments.", "Loans.")
-    assert ask(cast, fresh(version), "card_complete", **asked).verdict == "pass"
+    found = ask(cast, fresh(version), "card_complete", **asked)
+    assert found.verdict == "pass"
+    assert set(found.evidence) == {"written"}
 
 
 @pytest.mark.parametrize("given", [{"fields": ["secret"]}, {"sections": [" "]}, {"words": 0}])

@@ -77,6 +77,14 @@ def test_nor_that_of_a_service_account_they_own(cast: Cast) -> None:
     assert ask(cast, version, "metric_at_least", metric="accuracy", bound=0.8).verdict == "fail"
 
 
+def test_nor_that_of_the_owner_of_the_account_that_made_it(cast: Cast) -> None:
+    """And of what ci made, ada's."""
+    version = ready_version(cast, by="ci")
+    evaluate(cast, version, 0.99, by="ada")
+
+    assert ask(cast, version, "metric_at_least", metric="accuracy", bound=0.8).verdict == "fail"
+
+
 def test_another_split_slice_or_dataset_is_no_evidence(cast: Cast) -> None:
     version = ready_version(cast)
     evaluate(cast, version, 0.99)

@@ -18,9 +18,10 @@ from lifecycle.gates.plugins import Found, plugged_in
 from lifecycle.models import Promotion
 from lifecycle.policies import checked_gates
 from lifecycle.promotions import settle
+from lifecycle.tasks.promotions import evaluate_gates
 from registry.errors import InvalidInput
 from tests.cast import Cast
-from tests.factories import ready_version, results, simple_policy
+from tests.factories import fresh, ready_version, results, simple_policy
 
 OWN = frozenset(name for name, gate in GATES.items() if not hasattr(gate, "origin"))
 GOOD = """\
@@ -33,8 +34,13 @@ class NameShort(Gate):
     name = "name_short"
     parameters = (Parameter("letters", float, required=True, least=1, help="how many letters"),)
 
+    prepared = []
+
     def claim(self, given):
         return f"the name has at most {given['letters']:g} letters"
+
+    def prepare(self, context):
+        self.prepared.append(context.version.reference)
 
     def evaluate(self, context: Context, given) -> Finding:
         name = context.version.model.name
@@ -120,6 +126,21 @@ def test_a_gate_of_a_package_is_a_gate(
     with pytest.raises(InvalidInput) as refused:
         asked(cast, "name_short", letters=0)
     assert refused.value.field == "gates[0].parameters.letters"
+
+
+def test_it_prepares_itself_before_it_is_asked(
+    cast: Cast, install: Callable[..., Path], loaded: Callable[[], Found]
+) -> None:
+    install("their_gates", GOOD, "name_short = their_gates:NameShort")
+    loaded()
+    simple_policy(cast, "staging", [{"gate": "name_short", "parameters": {"letters": 6}}], approvals=0)
+    version = ready_version(cast)
+    promotion = request_promotion(version=version, target="staging", by=cast.principal("eve"))
+
+    evaluate_gates(promotion_id=str(promotion.pk))
+
+    assert sys.modules["their_gates"].NameShort.prepared == [version.reference]
+    assert fresh(version).stage == "staging"
 
 
 def test_a_server_that_starts_with_it_has_it(install: Callable[..., Path]) -> None:

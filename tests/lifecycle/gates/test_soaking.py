@@ -86,6 +86,10 @@ def test_what_is_over_only_after_the_request_expires_is_refused_at_once(cast: Ca
     found = ask(cast, version, clock.at(1), hours=24.0 * 30)
     assert found.verdict == "fail"
     assert "when this request will have expired" in found.sentence
+    assert (
+        ask(cast, version, clock.at(1), hours=24.0 * 7 + 1).verdict == "fail"
+    )  # over as the request expires
+    assert ask(cast, version, clock.at(1), hours=24.0 * 7 + 0.9).verdict == "pending"
 
 
 def test_nobody_reports(cast: Cast) -> None:

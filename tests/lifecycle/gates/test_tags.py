@@ -65,6 +65,17 @@ def test_what_is_missing_or_wrong_is_named(cast: Cast) -> None:
         assert told.format(ns=cast.namespace.name) in found.sentence
 
 
+def test_two_tags_are_counted_as_two(cast: Cast) -> None:
+    version = ready_version(cast)
+    edit_version(version=version, by=cast.principal("ben"), tags=FINE)
+    two, one = (
+        ask(cast, fresh(version), "metadata_valid", version=dict.fromkeys(tags, ""))
+        for tags in (["ticket", "pii"], ["ticket"])
+    )
+    assert two.sentence == "All 2 tags that are asked for are there and may be what they are."
+    assert one.sentence == "The one tag that is asked for is there and may be what it is."
+
+
 def test_inputs_and_outputs_can_be_asked_for(cast: Cast) -> None:
     found = tagged(cast, {}, {}, schema=True)
     assert found.verdict == "fail"

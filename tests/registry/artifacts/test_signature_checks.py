@@ -82,6 +82,8 @@ def test_it_works(cast: Cast, signature: str) -> None:
     ada = cast.user("ada").username
     assert found.verdict == "pass"
     assert found.sentence == f"Signed with release, as it is: 2 files. release was added by {ada}."
+    key, sha256 = SigningKey.objects.get(), Attachment.objects.get(version=version).sha256
+    assert found.evidence == {"key": "release", "fingerprint": key.fingerprint, "signature": sha256}
     assert gate(version, "release").verdict == "pass"
     assert gate(version, "other").verdict == "fail"
 

@@ -20,9 +20,9 @@ from config.embedded.home import free_port
 from config.embedded.process import Child
 from config.embedded.supervisor import serves
 from tests import services
-from tests.cast import cast
+from tests.cast import cast, standing_cast
 
-__all__ = ["cast"]
+__all__ = ["cast", "standing_cast"]
 
 
 QUEUES = programs.QUEUES.split(",")

@@ -205,6 +205,8 @@ def test_a_rejection_needs_a_reason_and_ends_it(cast: Cast) -> None:
 
     assert ended.state == State.REJECTED
     assert "new customers" in ended.outcome
+    event = Event.objects.get(type="promotion.rejected", subject_id=promotion.pk)
+    assert event.reason == "the segment of new customers is missing"
     with pytest.raises(PromotionIsClosed):
         decide_promotion(promotion=promotion, verdict="approve", by=cast.principal("cora"))
 

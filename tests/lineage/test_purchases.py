@@ -83,6 +83,7 @@ def test_it_works(cast: Cast) -> None:
         "Bought from Acme AI under contract C-17, got from https://models.acme.example/scorer/7; "
         "the supplier's digest is that of model.onnx."
     )
+    assert found.evidence == {"state": "complete", "missing": [], "supply": told["supply"]}
     # What is told of it when it is registered is what the gate finds when it is published.
     assert told["completeness"] | {"supply": told["supply"]} == completeness(version)
     assert Event.objects.filter(subject_id=str(version.pk), type="version.registered").count() == 1

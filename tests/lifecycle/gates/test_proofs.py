@@ -136,6 +136,7 @@ def test_a_check_may_be_reported_by_whom_the_policy_names(cast: Cast) -> None:
 def test_a_check_has_a_deadline(cast: Cast) -> None:
     version = ready_version(cast)
     assert checked(cast, version, hours=3.9, within_hours=4).verdict == "pending"
+    assert checked(cast, version, hours=4, within_hours=4).verdict == "pending"
     late = checked(cast, version, hours=4.1, within_hours=4)
     assert late.verdict == "fail"
     assert late.sentence == (

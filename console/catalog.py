@@ -53,6 +53,7 @@ class Model(CatalogPage):
                 "production": production_of(model),
                 "running": running,
                 "loud": [each for each in running if each.loud],
+                "exports": can(self.principal, Permission.JOURNAL_VERIFY, self.namespace.pk),
                 "address": settings.PUBLIC_URL,
             },
         )

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
 from django.http import HttpResponse
@@ -17,6 +19,7 @@ from lifecycle.audit.page import page_of
 from registry.errors import InvalidInput
 from registry.http.endpoint import Endpoint
 
+DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 AS = OpenApiParameter("as", str, enum=("json", "html"), description="json unless html is asked for")
 
 
@@ -42,13 +45,23 @@ class PeriodEvidence(Endpoint):
         responses=OpenApiTypes.OBJECT,
     )
     def get(self, request: Request, namespace: str) -> HttpResponse:
-        """`?since=&until=` times in UTC, `until` by default now: the versions that were in production meanwhile,
-        moved, were asked for or decided on, ran somewhere, or had an incident."""
-        kind, asked = _kind(request), request.query_params
-        until = time_of(asked["until"], "until") if asked.get("until") else timezone.now()
-        since = time_of(asked.get("since", ""), "since")
+        """`?since=&until=` times in UTC, or days, the last of which is within it; `until` by default now: the versions
+        that were in production meanwhile, moved, were asked for or decided on, ran somewhere, or had an incident."""
+        kind, asked, now = _kind(request), request.query_params, timezone.now()
+        until = min(now, _end(asked["until"], "until", timedelta(days=1))) if asked.get("until") else now
+        since = _end(asked.get("since", ""), "since", timedelta(0))
         document = export_period(namespace=self.namespace, since=since, until=until, by=self.principal)
         return _file(document, kind, f"{namespace}-{since:%Y%m%d}-{until:%Y%m%d}")
+
+
+def _end(given: str, name: str, later: timedelta) -> datetime:
+    """A time, or a day and so much later. Raises InvalidInput."""
+    if not DAY.fullmatch(given):
+        return time_of(given, name)
+    try:
+        return datetime.combine(date.fromisoformat(given), time(0), UTC) + later
+    except (ValueError, OverflowError):
+        raise InvalidInput(f"{name} is a day, such as 2026-01-31, or a time in UTC.", field=name) from None
 
 
 def _kind(request: Request) -> str:

@@ -6,6 +6,7 @@ import secrets
 from pathlib import Path
 
 import pytest
+from django.utils import timezone
 from playwright.sync_api import Dialog, expect
 
 from registry.models import ModelVersion, RegisteredModel
@@ -41,6 +42,13 @@ def test_taken_from_the_page_and_read_as_a_file(
             page.get_by_role("link", name="To read").click()
         file = tmp_path / "evidence.html"
         download.value.save_as(file)
+
+        page.goto(f"{live.url}/m/{scene.namespace.name}/card-scorer")
+        page.get_by_label("From").fill(f"{timezone.now():%Y-%m-%d}")
+        with page.expect_download() as download:
+            page.get_by_role("button", name="To read").click()
+        assert download.value.suggested_filename.startswith(f"{scene.namespace.name}-")
+        assert version.reference in Path(download.value.path()).read_text(encoding="utf-8")
 
         asked: list[str] = []
         page.on("request", lambda request: asked.append(request.url))

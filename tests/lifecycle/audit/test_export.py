@@ -159,12 +159,18 @@ def test_a_period_that_is_none_is_refused(scene: Past, monkeypatch: pytest.Monke
     client, path = scene.cast.client("otto"), f"/api/v1/namespaces/{scene.cast.namespace.name}/evidence"
     for query, field in {
         "": "since",
-        "?since=2026-01-01": "since",
+        "?since=2026-02-30": "since",
+        "?since=2026-1-1": "since",
+        "?since=2026-01-01&until=9999-12-31": "until",
         "?since=2026-01-01T00:00:00Z&until=soon": "until",
         "?since=2026-02-01T00:00:00Z&until=2026-01-01T00:00:00Z": "since",
     }.items():
         answer = client.get(path + query)
         assert (answer.status_code, answer.json()["field"]) == (422, field), query
+    today = f"{timezone.now():%Y-%m-%d}"
+    about = client.get(f"{path}?since={today}&until={today}").json()["about"]
+    assert about["since"] == f"{today}T00:00:00Z"
+    assert about["until"] < f"{timezone.now():%Y-%m-%dT%H:%M:%SZ}Z", "a day that is not over ends now"
     monkeypatch.setattr(export, "MOST_VERSIONS", 1)
     answer = client.get(f"{path}?since=2020-01-01T00:00:00Z")
     assert "at most 1: ask for a shorter one" in answer.json()["detail"]

@@ -46,6 +46,7 @@ class AliasInline(ReadOnlyInline):
     fk_name = "model"
     fields = ("name", "version", "protected", "moved_at")
     readonly_fields = fields
+    verbose_name_plural = "aliases"
 
     def get_queryset(self, request: HttpRequest) -> Any:
         return super().get_queryset(request).select_related("version__model__namespace")

@@ -25,6 +25,7 @@ FORMS = {
     ("lifecycle.BreakGlass", "review"),
     ("lifecycle.Waiver", "grant"),
     ("registry.Namespace", "grant"),
+    ("registry.RegisteredModel", "reviewers"),
     ("registry.RegisteredModel", "roll_back"),
     ("registry.Webhook", "new_webhook"),
     ("registry.Webhook", "rotate"),

@@ -6,7 +6,7 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin
-from django.db.models import Count, OuterRef, Subquery
+from django.db.models import F, OuterRef, Subquery
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.loader import render_to_string
 from django.urls import reverse
@@ -93,7 +93,7 @@ class RegisteredModelAdmin(ScopedAdmin):
             super()
             .get_queryset(request)
             .filter(deleted_at=None)
-            .annotate(made=Count("versions"), produced=Subquery(production.values("number")[:1]))
+            .annotate(made=F("next_number") - 1, produced=Subquery(production.values("number")[:1]))
         )
 
     @display(description="model", ordering="name")

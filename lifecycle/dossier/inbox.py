@@ -20,13 +20,16 @@ from lifecycle.dossier.matters import (
     own_accounts,
     troubles,
 )
-from lifecycle.models import BreakGlass, Promotion, State
+from lifecycle.models import OPEN, BreakGlass, Promotion, State
 from registry.models import Principal, RegisteredModelGroupPermission, RoleGroup, User
 from registry.models.visibility import namespaces_where
 from registry.roles import DESIGNATED, Permission
 
 MOST = 100
 DECIDED = 15
+# Among how many of the newest requests, and of how long, the newest decisions are looked for.
+ASKED = 200
+RECENT = timedelta(days=90)
 SOON = timedelta(days=1)
 
 
@@ -68,12 +71,11 @@ def inbox(principal: Principal) -> Inbox:
     seen = _seen(principal)
     waiting = seen.filter(state=State.AWAITING_APPROVAL).order_by("requested_at", "pk")
     mine = _told(_for(principal, waiting), now)
-    closed = seen.exclude(state__in=[State.EVALUATING, State.AWAITING_APPROVAL])
     return Inbox(
         mine=mine,
         others=_told(waiting.exclude(pk__in=[row.pk for row in mine]), now),
         evaluating=list(seen.filter(state=State.EVALUATING).order_by("requested_at", "pk")[:MOST]),
-        decided=list(closed.exclude(decided_at=None).order_by("-decided_at", "-pk")[:DECIDED]),
+        decided=_decided(principal, seen, now),
         reviews=[
             Review(row, overdue=row.due_at <= now, mine=row.mine) for row in open_reviews(principal)[:MOST]
         ],
@@ -94,6 +96,17 @@ def _told(rows: QuerySet[Promotion], now: datetime) -> list[Promotion]:
     for row in found:
         row.ends_soon = row.expires_at is not None and row.expires_at - now < SOON
     return found
+
+
+def _decided(principal: Principal, seen: QuerySet[Promotion], now: datetime) -> list[Promotion]:
+    """What was decided last, of what was asked last: as requests expire, the one is among the other, and what was ever
+    decided need not be sorted. The two queries keep what `seen` tells of a row from being found out for all."""
+    asked = Promotion.objects.visible_to(principal).filter(requested_at__gte=now - RECENT)
+    closed = asked.exclude(state__in=OPEN).exclude(decided_at=None)
+    last = closed.order_by("-requested_at", "-pk").values_list("pk", "decided_at")[:ASKED]
+    newest = sorted(last, key=lambda row: row[1] or now, reverse=True)[:DECIDED]
+    rows = seen.filter(pk__in=[pk for pk, _ in newest])
+    return sorted(rows, key=lambda row: (row.decided_at or now, row.pk), reverse=True)
 
 
 def _seen(principal: Principal) -> QuerySet[Promotion]:

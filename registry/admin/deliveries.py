@@ -8,7 +8,8 @@ from typing import Any
 from django.contrib import admin
 from django.contrib.admin.options import IncorrectLookupParameters
 from django.core.exceptions import ValidationError
-from django.db.models import Count, QuerySet
+from django.db.models import Count, OuterRef, QuerySet, Subquery
+from django.db.models.functions import Coalesce
 from django.http import HttpRequest, HttpResponse
 from django.template.loader import render_to_string
 from django.urls import reverse
@@ -21,7 +22,7 @@ from registry.admin.journal import pretty, shortened
 from registry.admin.scoped import ScopedAdmin
 from registry.http.authentication import principal_of
 from registry.journal.webhooks import payload
-from registry.models import Delivery, Principal, Webhook
+from registry.models import Delivery, DeliveryAttempt, Principal, Webhook
 from registry.models.visibility import namespaces_where
 from registry.roles import Permission
 
@@ -64,7 +65,10 @@ class DeliveryAdmin(ScopedAdmin):
     to_namespace = "webhook.namespace"
 
     def get_queryset(self, request: HttpRequest) -> Any:
-        return super().get_queryset(request).annotate(tried=Count("attempts"))
+        # Counted for the rows that are shown: joined, the attempts of all would be.
+        attempts = DeliveryAttempt.objects.filter(delivery=OuterRef("pk")).order_by()
+        counted = attempts.values("delivery").annotate(count=Count("pk")).values("count")
+        return super().get_queryset(request).annotate(tried=Coalesce(Subquery(counted), 0))
 
     def scope(self, rows: QuerySet[Any], principal: Principal) -> QuerySet[Any]:
         return rows.filter(webhook__namespace__in=namespaces_where(principal, Permission.WEBHOOK_EDIT))

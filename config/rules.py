@@ -34,6 +34,9 @@ RULES: dict[tuple[str, str], Rule] = {
     ("model", "GET"): Holds(P.NAMESPACE_READ),
     ("model", "PUT"): Holds(P.MODEL_CREATE),
     ("model", "PATCH"): Holds(P.MODEL_EDIT),
+    ("reviewers", "GET"): Holds(P.NAMESPACE_READ),
+    ("reviewers", "POST"): Holds(P.ROLE_GRANT),
+    ("reviewer", "DELETE"): Holds(P.ROLE_GRANT),
     ("version", "GET"): Holds(P.NAMESPACE_READ),
     ("version", "PATCH"): Holds(P.VERSION_TAG),
     ("version", "DELETE"): Holds(P.VERSION_DELETE),
@@ -244,9 +247,10 @@ ADMIN_RULES: dict[str, AdminRule] = {
         "what was told to whom is history; it can be told again", {"redeliver": Holds(P.WEBHOOK_EDIT)}
     ),
     "registry.RegisteredModel": AdminRule(
-        "edited over REST and by the client; operators go back, or take out in an incident, from here",
+        "edited over REST and by the client; from here reviewers are designated, and operators go back or suspend",
         {
             "open_page": Holds(P.NAMESPACE_READ),
+            "reviewers": Holds(P.ROLE_GRANT),
             "roll_back": Holds(P.VERSION_ROLL_BACK),
             "suspend": Holds(P.VERSION_SUSPEND),
         },

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.conf import settings
-from django.db.models import Count, OuterRef, Subquery
+from django.db.models import F, OuterRef, Subquery
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
@@ -48,7 +48,7 @@ class Home(Page):
             RegisteredModel.objects.visible_to(self.principal)
             .filter(deleted_at=None)
             .annotate(
-                made=Count("versions"),
+                made=F("next_number") - 1,
                 produced=Subquery(in_production.values("number")[:1]),
                 newest=Subquery(newest.values("number")[:1]),
                 newest_at=Subquery(newest.values("created_at")[:1]),

@@ -8,7 +8,7 @@ from typing import Any
 from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
 
-from registry.errors import Forbidden, NotVisible
+from registry.errors import Forbidden, InvalidInput, NotVisible
 from registry.models import (
     Namespace,
     NamespaceGroupPermission,
@@ -93,6 +93,14 @@ def members(namespace: Namespace, names: Collection[str]) -> list[User]:
     """The active people who are in one of these groups of the namespace, or hold one of these roles in it."""
     groups = RoleGroup.objects.filter(namespace=namespace, role__in=names)
     return list(_people().filter(groups__in=groups.values("group")).distinct())
+
+
+def known_user(name: str) -> User:
+    """The account of that name. Raises InvalidInput."""
+    found = None if "\x00" in name else User.objects.filter(username=name).first()
+    if found is None:
+        raise InvalidInput(f"There is no user {name[:150]}.", field="user")
+    return found
 
 
 def _people() -> QuerySet[User]:

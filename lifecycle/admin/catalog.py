@@ -6,19 +6,23 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin
-from django.db.models import Count, OuterRef, Subquery
+from django.db.models import F, OuterRef, Subquery
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.loader import render_to_string
 from django.urls import reverse
 from unfold.decorators import display
-from unfold.widgets import UnfoldAdminSelectWidget
+from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
 from lifecycle.actions.promotions import move_version, roll_back
+from lifecycle.dossier.approvers import approvers
 from lifecycle.dossier.versions import rollback_targets
+from registry.actions.reviewers import designate_reviewer, dismiss_reviewer
 from registry.admin.acting import ActPage, ReasonForm, page_action
 from registry.admin.journal import NamespaceFilter, pretty
 from registry.admin.scoped import ReadOnlyInline, ScopedAdmin
 from registry.http.authentication import principal_of
 from registry.models import Alias, ModelVersion, RegisteredModel, Stage
+from registry.permissions import designated_reviewers, known_user
 
 STAGE_COLOURS = {
     "production": "success",
@@ -27,6 +31,22 @@ STAGE_COLOURS = {
     "archived": "warning",
     "deprecated": "danger",
 }
+
+
+class ReviewerForm(forms.Form):
+    """A person of the namespace, and whether they begin or end to review."""
+
+    what = forms.ChoiceField(
+        choices=[("designate", "designate"), ("dismiss", "dismiss")],
+        label="What",
+        widget=UnfoldAdminSelectWidget,
+    )
+    user = forms.CharField(
+        max_length=150,
+        label="User name",
+        widget=UnfoldAdminTextInputWidget(attrs={"autocomplete": "off"}),
+        help_text="Somebody who holds a role in the namespace, such as viewer.",
+    )
 
 
 class VersionInline(ReadOnlyInline):
@@ -46,6 +66,7 @@ class AliasInline(ReadOnlyInline):
     fk_name = "model"
     fields = ("name", "version", "protected", "moved_at")
     readonly_fields = fields
+    verbose_name_plural = "aliases"
 
     def get_queryset(self, request: HttpRequest) -> Any:
         return super().get_queryset(request).select_related("version__model__namespace")
@@ -60,11 +81,11 @@ class RegisteredModelAdmin(ScopedAdmin):
     ordering = ("namespace__name", "name")
     fields = (
         "reference", "task", "description", "card", "told_tags", "owner", "risk_tier", "regulatory_class",
-        "intended_use", "excluded_use", "created_by", "created_at",
+        "intended_use", "excluded_use", "who_approves", "created_by", "created_at",
     )  # fmt: skip
     readonly_fields = fields
     inlines = (VersionInline, AliasInline)
-    actions_detail = ("open_page", "roll_back", "suspend")
+    actions_detail = ("open_page", "reviewers", "roll_back", "suspend")
 
     def get_queryset(self, request: HttpRequest) -> Any:
         production = ModelVersion.objects.filter(model=OuterRef("pk"), stage=Stage.PRODUCTION)
@@ -72,7 +93,7 @@ class RegisteredModelAdmin(ScopedAdmin):
             super()
             .get_queryset(request)
             .filter(deleted_at=None)
-            .annotate(made=Count("versions"), produced=Subquery(production.values("number")[:1]))
+            .annotate(made=F("next_number") - 1, produced=Subquery(production.values("number")[:1]))
         )
 
     @display(description="model", ordering="name")
@@ -91,6 +112,10 @@ class RegisteredModelAdmin(ScopedAdmin):
     def told_tags(self, row: RegisteredModel) -> str:
         return pretty(row.tags)
 
+    @display(description="who approves")
+    def who_approves(self, row: RegisteredModel) -> str:
+        return render_to_string("admin/parts/approvers.html", {"approvers": approvers(row)})
+
     def offers(self, request: HttpRequest, action: str, row: Any) -> bool:
         if action == "suspend" and not row.produced:
             return False
@@ -99,6 +124,34 @@ class RegisteredModelAdmin(ScopedAdmin):
     @page_action(description="Open its page", icon="open_in_new")
     def open_page(self, request: HttpRequest, row: RegisteredModel) -> HttpResponse:
         return HttpResponseRedirect(reverse("model-page", args=[row.namespace.name, row.name]))
+
+    @page_action(description="Reviewers", icon="how_to_reg")
+    def reviewers(self, request: HttpRequest, row: RegisteredModel) -> HttpResponse:
+        reviewing = [user.get_username() for user in designated_reviewers(row)]
+
+        def act(given: dict[str, Any]) -> str:
+            user, by = known_user(given["user"]), principal_of(request)
+            if given["what"] == "dismiss":
+                dismiss_reviewer(model=row, user=user, by=by)
+                return f"{user.get_username()} is no designated reviewer of {row} any more."
+            new = designate_reviewer(model=row, user=user, by=by)
+            return (
+                f"{user.get_username()} {'is now' if new else 'was already'} a designated reviewer of {row}."
+            )
+
+        return ActPage(
+            title=f"Reviewers of {row}",
+            sentence=f"Designated now: {', '.join(sorted(reviewing)) or 'nobody'}.",
+            consequences=(
+                "A designated reviewer approves or rejects what is asked for this model, and for no other.",
+                "Nobody approves what they asked for or made. A policy can say that reviewers do not count.",
+                "Dismissed, what they approved of open requests counts no more, unless another right gives it weight.",
+            ),
+            button="Save",
+            back=reverse("admin:registry_registeredmodel_change", args=[row.pk]),
+            form_class=ReviewerForm,
+            act=act,
+        ).respond(request)
 
     @page_action(description="Roll back", icon="undo")
     def roll_back(self, request: HttpRequest, row: Any) -> HttpResponse:

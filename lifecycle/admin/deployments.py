@@ -58,7 +58,7 @@ class DeploymentAdmin(ScopedAdmin):
         "target",
         "reference",
         "serves",
-        "state",
+        "told_state",
         "drift_sentence",
         "digest",
         "interval",
@@ -80,8 +80,11 @@ class DeploymentAdmin(ScopedAdmin):
 
     @display(description="state", label={"right": "success", "removed": "default", "wrong": "danger"})
     def state(self, row: Deployment) -> tuple[str, str]:
+        kind = "removed" if row.removed_at else "wrong" if row.drift else "right"
+        return kind, self.told_state(row)
+
+    @display(description="state")
+    def told_state(self, row: Deployment) -> str:
         if row.removed_at:
-            return "removed", "taken away"
-        if row.drift:
-            return "wrong", ", ".join(each.replace("_", " ") for each in row.drift)
-        return "right", "as it should be"
+            return "taken away"
+        return ", ".join(each.replace("_", " ") for each in row.drift) or "as it should be"

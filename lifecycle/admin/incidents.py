@@ -66,7 +66,7 @@ class IncidentAdmin(ScopedAdmin):
     def offers(self, request: HttpRequest, action: str, row: Any) -> bool:
         return row.closed_at is None and super().offers(request, action, row)
 
-    @page_action(description="Close", icon="task_alt")
+    @page_action(description="Close the incident", icon="task_alt")
     def close(self, request: HttpRequest, row: Incident) -> HttpResponse:
         def act(given: dict[str, Any]) -> str:
             close_incident(incident=row, reason=given["reason"], by=principal_of(request))

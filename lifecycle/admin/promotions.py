@@ -15,13 +15,14 @@ from lifecycle.actions.promotions import can_decide, withdraw_promotion
 from lifecycle.api.shows import promotion_json, promotion_rows
 from lifecycle.models import OPEN, Approval, Promotion, State
 from registry.admin.acting import ActPage, ReasonForm, page_action
+from registry.admin.journal import shortened
 from registry.admin.scoped import ReadOnlyInline, ScopedAdmin
 from registry.http.authentication import principal_of
 
 STATE_COLOURS = {
     "evaluating": "info",
-    "gates_failed": "danger",
-    "awaiting_approval": "warning",
+    "gates failed": "danger",
+    "awaiting approval": "warning",
     "applied": "success",
     "rejected": "danger",
     "expired": "default",
@@ -39,7 +40,15 @@ class ApprovalInline(ReadOnlyInline):
 
 @admin.register(Promotion)
 class PromotionAdmin(ScopedAdmin):
-    list_display = ("version", "target", "kind", "told_state", "requested_by", "requested_at", "outcome")
+    list_display = (
+        "version",
+        "target",
+        "kind",
+        "told_state",
+        "requested_by",
+        "requested_at",
+        "short_outcome",
+    )
     list_filter = ("state", "target", "kind")
     list_select_related = ("version__model__namespace", "requested_by")
     search_fields = ("version__model__name", "version__model__namespace__name", "requested_by__username")
@@ -57,8 +66,12 @@ class PromotionAdmin(ScopedAdmin):
         return super().get_queryset(request).select_related("version__model__namespace", "requested_by")
 
     @display(description="state", label=STATE_COLOURS, ordering="state")
-    def told_state(self, row: Promotion) -> tuple[str, str]:
-        return row.state, row.state.replace("_", " ")
+    def told_state(self, row: Promotion) -> str:
+        return row.state.replace("_", " ")
+
+    @display(description="outcome", ordering="outcome")
+    def short_outcome(self, row: Promotion) -> str:
+        return shortened(row.outcome, 90)
 
     @display(description="gates")
     def gates(self, row: Promotion) -> str:

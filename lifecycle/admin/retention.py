@@ -123,7 +123,7 @@ class RetentionPolicyAdmin(ScopedAdmin):
             title=f"Run the retention of {row.namespace}",
             sentence="These versions move to the cold location:" if listed else "Nothing is due.",
             consequences=listed,
-            button="Move them",
+            button="Move them" if listed else "",
             back=reverse("admin:lifecycle_retentionpolicy_change", args=[row.pk]),
             act=act,
         ).respond(request)

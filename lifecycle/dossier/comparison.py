@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
+from lifecycle.dossier.chart import Axis, Bar, Change, axis_of, change
 from registry.api.shows import EVALUATION_ROWS, latest_metrics
 from registry.models import ModelVersion
 
@@ -70,8 +71,9 @@ class Row:
     other: float | None
     by: str
     trend: Trend
-    # -1 (worst of all rows) to 1 (best of all), for a bar.
-    lean: float = 0.0
+    # Both None where one of the two was not measured.
+    change: Change | None = None
+    drawn: Bar | None = None
 
     @property
     def difference(self) -> float | None:
@@ -97,18 +99,21 @@ class Row:
         return f"slice {self.slice}" if self.slice else ""
 
     @property
-    def bar(self) -> tuple[float, float]:
-        """Where the bar of the difference begins and how wide it is, of 100: to the left is worse."""
-        width = round(48 * abs(self.lean), 1)
-        return (50.0 if self.lean >= 0 else 50.0 - width), width
+    def percent(self) -> str:
+        """`3.8 %`: the size of the difference, of production's value. Empty where that says nothing."""
+        if self.change is None or not self.change.by or not math.isfinite(self.change.by):
+            return ""
+        return f"{abs(self.change.by) * 100:.2g} %" if abs(self.change.by) < 10 else "over 1,000 %"
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """The rows, what got worse first. `shared`: the dataset and split, when all were measured on the same."""
+    """The rows, what got worse first, and the axis of their chart. `shared`: the dataset and split, when all were
+    measured on the same."""
 
     rows: list[Row]
     shared: str
+    axis: Axis
 
     def __bool__(self) -> bool:
         return bool(self.rows)
@@ -136,27 +141,21 @@ def compare(
     ours = {_key(m): m for m in mine}
     others = {_key(m): m for m in theirs}
     rows = [_row(key, ours.get(key), others.get(key), lower) for key in {**ours, **others}]
-    widest = max((row.relative for row in rows), default=0.0) or 1.0
-    leaning = [replace(row, lean=_sign(row) * row.relative / widest) for row in rows]
+    # Where nobody knows which way is better there is nothing to draw.
+    sided = [(row, row.change) for row in rows if row.change and row.trend != Trend.CHANGED]
+    axis = axis_of(moved for _, moved in sided)
+    bars = {id(row): axis.bar(moved) for row, moved in sided}
+    drawn = [replace(row, drawn=bars.get(id(row))) for row in rows]
     places = {
         (row.digest, row.split): f"{row.dataset}, {row.split}" if row.split else row.dataset for row in rows
     }
     return Comparison(
         rows=sorted(
-            leaning, key=lambda r: (_ORDER.index(r.trend), -r.relative, r.name, r.dataset, r.split, r.slice)
+            drawn, key=lambda r: (_ORDER.index(r.trend), -r.relative, r.name, r.dataset, r.split, r.slice)
         ),
         shared=next(iter(places.values())) if len(places) == 1 else "",
+        axis=axis,
     )
-
-
-def _sign(row: Row) -> int:
-    match row.trend:
-        case Trend.WORSE:
-            return -1
-        case Trend.CHANGED:
-            return 1 if (row.difference or 0) > 0 else -1
-        case _:
-            return 1
 
 
 def _key(metric: dict[str, Any]) -> tuple[str, str, str, str]:
@@ -171,9 +170,15 @@ def _row(
 ) -> Row:
     told = mine or other or {}
     value, beside = (m["value"] if m else None for m in (mine, other))
+    moved = None
+    if mine and other and value is not None and beside is not None:
+        ends = [(m.get("low"), m.get("high")) for m in (mine, other)]
+        turned = lower.get(key[3], _known(key[3])) or False
+        moved = change(value, beside, lower_is_better=turned, mine=ends[0], theirs=ends[1])
     return Row(
         name=key[3], dataset=told["dataset"], digest=key[0], split=key[1], slice=key[2],
         value=value, other=beside, by=told["by"], trend=_trend(key[3], value, beside, lower),
+        change=moved,
     )  # fmt: skip
 
 

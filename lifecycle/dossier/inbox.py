@@ -3,22 +3,34 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
-from lifecycle.actions.glass import can_review
 from lifecycle.api.shows import promotion_rows
-from lifecycle.glass import unreviewed
-from lifecycle.models import BreakGlass, Promotion, State
-from lineage.models import Run
+from lifecycle.dossier.matters import (
+    Matter,
+    Trouble,
+    count_matters,
+    made_by,
+    matters,
+    open_reviews,
+    own_accounts,
+    troubles,
+)
+from lifecycle.models import OPEN, BreakGlass, Promotion, State
 from registry.models import Principal, RegisteredModelGroupPermission, RoleGroup, User
 from registry.models.visibility import namespaces_where
 from registry.roles import DESIGNATED, Permission
 
 MOST = 100
 DECIDED = 15
+# Among how many of the newest requests, and of how long, the newest decisions are looked for.
+ASKED = 200
+RECENT = timedelta(days=90)
+SOON = timedelta(days=1)
 
 
 @dataclass(frozen=True)
@@ -39,31 +51,62 @@ class Inbox:
     evaluating: list[Promotion]
     decided: list[Promotion]
     reviews: list[Review]
+    # Waivers and drafts of policies.
+    matters: list[Matter]
+    # What runs otherwise than approved, and webhooks that nothing reaches.
+    troubles: list[Trouble]
+
+    @property
+    def my_matters(self) -> list[Matter]:
+        return [each for each in self.matters if each.mine]
+
+    @property
+    def other_matters(self) -> list[Matter]:
+        return [each for each in self.matters if not each.mine]
 
 
 def inbox(principal: Principal) -> Inbox:
-    """The desk of this person, in a constant number of queries, but for broken glass, which is rare."""
+    """The desk of this person, in a constant number of queries."""
     now = timezone.now()
     seen = _seen(principal)
     waiting = seen.filter(state=State.AWAITING_APPROVAL).order_by("requested_at", "pk")
-    mine = list(_for(principal, waiting)[:MOST])
-    closed = seen.exclude(state__in=[State.EVALUATING, State.AWAITING_APPROVAL])
+    mine = _told(_for(principal, waiting), now)
     return Inbox(
         mine=mine,
-        others=list(waiting.exclude(pk__in=[row.pk for row in mine])[:MOST]),
+        others=_told(waiting.exclude(pk__in=[row.pk for row in mine]), now),
         evaluating=list(seen.filter(state=State.EVALUATING).order_by("requested_at", "pk")[:MOST]),
-        decided=list(closed.exclude(decided_at=None).order_by("-decided_at", "-pk")[:DECIDED]),
+        decided=_decided(principal, seen, now),
         reviews=[
-            Review(row, overdue=row.due_at <= now, mine=can_review(principal, row))
-            for row in unreviewed().visible_to(principal).order_by("due_at", "pk")[:MOST]  # type: ignore[attr-defined]
+            Review(row, overdue=row.due_at <= now, mine=row.mine) for row in open_reviews(principal)[:MOST]
         ],
+        matters=matters(principal, now),
+        troubles=troubles(principal, now),
     )
 
 
 def count_waiting(principal: Principal) -> int:
-    """How many promotions wait for this person. Two queries."""
+    """How many promotions, waivers, drafts of policies and reviews wait for this person, in five queries."""
     rows = Promotion.objects.visible_to(principal).filter(state=State.AWAITING_APPROVAL)
-    return _for(principal, rows).count()
+    return _for(principal, rows).count() + count_matters(principal, timezone.now())
+
+
+def _told(rows: QuerySet[Promotion], now: datetime) -> list[Promotion]:
+    """The first of them, each with `ends_soon`: whether it expires within a day."""
+    found: list[Any] = list(rows[:MOST])
+    for row in found:
+        row.ends_soon = row.expires_at is not None and row.expires_at - now < SOON
+    return found
+
+
+def _decided(principal: Principal, seen: QuerySet[Promotion], now: datetime) -> list[Promotion]:
+    """What was decided last, of what was asked last: as requests expire, the one is among the other, and what was ever
+    decided need not be sorted. The two queries keep what `seen` tells of a row from being found out for all."""
+    asked = Promotion.objects.visible_to(principal).filter(requested_at__gte=now - RECENT)
+    closed = asked.exclude(state__in=OPEN).exclude(decided_at=None)
+    last = closed.order_by("-requested_at", "-pk").values_list("pk", "decided_at")[:ASKED]
+    newest = sorted(last, key=lambda row: row[1] or now, reverse=True)[:DECIDED]
+    rows = seen.filter(pk__in=[pk for pk, _ in newest])
+    return sorted(rows, key=lambda row: (row.decided_at or now, row.pk), reverse=True)
 
 
 def _seen(principal: Principal) -> QuerySet[Promotion]:
@@ -85,12 +128,11 @@ def _for(principal: Principal, waiting: QuerySet[Promotion]) -> QuerySet[Promoti
         may |= Q(
             version__model__namespace__in=namespaces, policy_snapshot__approvals__groups__contains=listed
         )
-    own: Any = User.objects.filter(Q(pk=reader.pk) | Q(owner=reader.pk)).values("pk")
+    own = own_accounts(reader)
     return (
         waiting.filter(may)
         .exclude(requested_by__in=own)
-        .exclude(version__created_by__in=own)
-        .exclude(version__run_id__in=Run.objects.filter(created_by__in=own).values("pk"))
+        .exclude(made_by(own, "version"))
         .exclude(approvals__by=reader)
     )
 

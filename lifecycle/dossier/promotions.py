@@ -8,7 +8,9 @@ from typing import Any
 from lifecycle.actions.promotions import check_can_decide
 from lifecycle.api.shows import promotion_json, promotion_rows
 from lifecycle.approvals import Tally, approver, tally
+from lifecycle.deployments import Running
 from lifecycle.dossier.comparison import Comparison, compare, measurements
+from lifecycle.dossier.production import running_of
 from lifecycle.dossier.versions import in_production_since, run_of
 from lifecycle.models import Promotion, State
 from lineage.models import Run
@@ -46,6 +48,8 @@ class Dossier:
     # What differs between the two in what made them, and that in a sentence.
     changes: list[dict[str, Any]]
     changes_told: str
+    # What targets of production are reported to run of this model, what must not run first; empty for staging.
+    running: list[Running]
     # Why the reader cannot decide, in a sentence; empty when they can.
     obstacle: str
     # What would be given and missing with the approval of the reader, who can decide.
@@ -54,6 +58,11 @@ class Dossier:
     @property
     def passed(self) -> int:
         return sum(1 for gate in self.gates if gate["verdict"] in ("pass", "waived"))
+
+    @property
+    def mine(self) -> str:
+        """What the column of the version in question is called."""
+        return f"Version {self.promotion.version.number}"
 
     @property
     def beside(self) -> str:
@@ -84,6 +93,7 @@ def dossier(promotion_id: Any, principal: Principal) -> Dossier:
         incumbent_since=in_production_since(incumbent) if incumbent else None,
         changes=changed["differences"],
         changes_told=changed["sentence"],
+        running=_running(promotion),
         obstacle=obstacle,
         with_yours=None if obstacle else tally(promotion, given, (approver(principal.account, promotion),)),
     )
@@ -98,6 +108,12 @@ def _beside(promotion: Promotion) -> ModelVersion | None:
         return None
     production = rows.filter(model=promotion.version.model_id, stage=Stage.PRODUCTION)
     return production.exclude(pk=promotion.version_id).first()
+
+
+def _running(promotion: Promotion) -> list[Running]:
+    if promotion.target != Stage.PRODUCTION:
+        return []
+    return [each for each in running_of(promotion.version.model) if each.serves == Stage.PRODUCTION]
 
 
 def _obstacle(promotion: Promotion, principal: Principal) -> str:

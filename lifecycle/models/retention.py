@@ -30,6 +30,9 @@ class RetentionPolicy(models.Model):
     class Meta:
         verbose_name_plural = "retention policies"
 
+    def __str__(self) -> str:
+        return f"retention of {self.namespace}"
+
 
 class LegalHold(models.Model):
     """While it stands, the version's bytes are neither moved nor deleted."""
@@ -61,6 +64,9 @@ class LegalHold(models.Model):
             )
         ]
 
+    def __str__(self) -> str:
+        return f"hold on {self.version.reference}"
+
 
 class TierMove(Leased):
     """A blob on its way between locations: copied, verified there, committed, and the old copy deleted."""
@@ -90,3 +96,6 @@ class TierMove(Leased):
                 fields=["blob"], condition=models.Q(state__in=["copying", "moved"]), name="one_move_at_a_time"
             )
         ]
+
+    def __str__(self) -> str:
+        return f"{self.version.reference} to {self.to_tier}"

@@ -34,7 +34,8 @@ class ReasonForm(forms.Form):
 
 @dataclass(frozen=True)
 class ActPage:
-    """A page for one change. `act` takes the form's cleaned data, makes the change, and says what was done."""
+    """A page for one change. `act` takes the form's cleaned data, makes the change, and says what was done. Without
+    a `button` there is nothing to do, and the page only says so."""
 
     title: str
     sentence: str

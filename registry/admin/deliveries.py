@@ -6,54 +6,69 @@ import json
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import Count, QuerySet
+from django.contrib.admin.options import IncorrectLookupParameters
+from django.core.exceptions import ValidationError
+from django.db.models import Count, OuterRef, QuerySet, Subquery
+from django.db.models.functions import Coalesce
 from django.http import HttpRequest, HttpResponse
+from django.template.loader import render_to_string
 from django.urls import reverse
+from django.utils.html import format_html
 from unfold.decorators import display
 
 from registry.actions.deliveries import redeliver
 from registry.admin.acting import ActPage, page_action
-from registry.admin.journal import pretty
-from registry.admin.scoped import ReadOnlyInline, ScopedAdmin
+from registry.admin.journal import pretty, shortened
+from registry.admin.scoped import ScopedAdmin
 from registry.http.authentication import principal_of
 from registry.journal.webhooks import payload
-from registry.models import Delivery, DeliveryAttempt, Principal
+from registry.models import Delivery, DeliveryAttempt, Principal, Webhook
 from registry.models.visibility import namespaces_where
 from registry.roles import Permission
 
+MOST_ATTEMPTS = 50
 
-class AttemptInline(ReadOnlyInline):
-    model = DeliveryAttempt
-    fields = ("at", "status", "duration_ms", "error", "answer", "answered_under", "went")
-    readonly_fields = fields
-    tab = False
 
-    @display(description="headers of the answer")
-    def answered_under(self, row: DeliveryAttempt) -> str:
-        return pretty(row.answer_headers)
+class WebhookFilter(admin.SimpleListFilter):
+    """Deliveries by endpoint: those whose endpoints the caller edits."""
 
-    @display(description="sent to, under")
-    def went(self, row: DeliveryAttempt) -> str:
-        return pretty(row.sent)
+    title = "webhook"
+    parameter_name = "webhook"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        seen = namespaces_where(principal_of(request), Permission.WEBHOOK_EDIT)
+        hooks = Webhook.objects.filter(namespace__in=seen).select_related("namespace")
+        return [(str(hook.pk), hook.reference) for hook in hooks.order_by("namespace__name", "name")]
+
+    def queryset(self, request: HttpRequest, queryset: Any) -> Any:
+        if not self.value():
+            return queryset
+        try:
+            return queryset.filter(webhook=self.value())
+        except ValidationError as wrong:
+            raise IncorrectLookupParameters(wrong) from wrong
 
 
 @admin.register(Delivery)
 class DeliveryAdmin(ScopedAdmin):
-    list_display = ("created_at", "event_type", "subject", "webhook", "told_state", "tries", "delivered_at")
-    list_filter = ("state",)
+    list_display = ("created_at", "told_state", "tries", "event_type", "endpoint", "subject", "delivered_at")
+    list_filter = ("state", WebhookFilter)
     list_select_related = ("webhook__namespace", "event__namespace")
     search_fields = ("webhook__name", "event__type", "event__subject_label")
     ordering = ("-created_at", "-pk")
     fields = (
-        "webhook", "event_type", "subject", "told_state", "created_at", "due_at", "delivered_at", "body",
+        "endpoint", "event_type", "about", "told_state", "created_at", "due_at", "delivered_at", "told_attempts",
+        "body",
     )  # fmt: skip
     readonly_fields = fields
-    inlines = (AttemptInline,)
     actions_detail = ("redeliver",)
     to_namespace = "webhook.namespace"
 
     def get_queryset(self, request: HttpRequest) -> Any:
-        return super().get_queryset(request).annotate(tried=Count("attempts"))
+        # Counted for the rows that are shown: joined, the attempts of all would be.
+        attempts = DeliveryAttempt.objects.filter(delivery=OuterRef("pk")).order_by()
+        counted = attempts.values("delivery").annotate(count=Count("pk")).values("count")
+        return super().get_queryset(request).annotate(tried=Coalesce(Subquery(counted), 0))
 
     def scope(self, rows: QuerySet[Any], principal: Principal) -> QuerySet[Any]:
         return rows.filter(webhook__namespace__in=namespaces_where(principal, Permission.WEBHOOK_EDIT))
@@ -62,9 +77,23 @@ class DeliveryAdmin(ScopedAdmin):
     def event_type(self, row: Delivery) -> str:
         return row.event.type
 
+    @display(description="webhook", ordering="webhook")
+    def endpoint(self, row: Delivery) -> str:
+        page = reverse("admin:registry_webhook_change", args=[row.webhook_id])
+        return format_html('<a href="{}">{}</a>', page, row.webhook.reference)
+
     @display(description="about")
     def subject(self, row: Delivery) -> str:
+        return shortened(row.event.subject_label, 40)
+
+    @display(description="about")
+    def about(self, row: Delivery) -> str:
         return row.event.subject_label
+
+    @display(description="attempts")
+    def told_attempts(self, row: Delivery) -> str:
+        newest = row.attempts.order_by("-pk")[:MOST_ATTEMPTS]
+        return render_to_string("admin/parts/attempts.html", {"attempts": newest})
 
     @display(
         description="state",
@@ -91,7 +120,10 @@ class DeliveryAdmin(ScopedAdmin):
         return ActPage(
             title="Deliver again",
             sentence=f"Tell {row.webhook.name} again of {row.event.type} ({row.event.subject_label})?",
-            consequences=("The message has the same id: a receiver that keeps ids does nothing twice.",),
+            consequences=(
+                f"{row.webhook.url} gets it next, whatever came of it before; the attempts so far stay on record.",
+                "The message has the same id: a receiver that keeps ids does nothing twice.",
+            ),
             button="Deliver again",
             back=reverse("admin:registry_delivery_change", args=[row.pk]),
             act=act,

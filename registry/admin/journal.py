@@ -13,36 +13,38 @@ from django.utils.html import format_html
 from unfold.decorators import display
 
 from registry.admin.scoped import ReadOnlyInline, ScopedAdmin
-from registry.models import Evaluation, EvaluationMetric, Event
+from registry.http.authentication import principal_of
+from registry.models import Evaluation, EvaluationMetric, Event, Namespace
+from registry.models.visibility import namespaces_where
+from registry.roles import Permission
+
+NEWEST = 5000
 
 
 class TypeFilter(admin.SimpleListFilter):
-    """Events by type: the types that are there."""
+    """Events by type: the types of the newest events, as to read them all would cost the more the more there are."""
 
     title = "type"
     parameter_name = "type"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        types = model_admin.get_queryset(request).order_by("type").values_list("type", flat=True).distinct()
-        return [(t, t) for t in types]
+        newest = model_admin.get_queryset(request).order_by("-id").values_list("type", flat=True)
+        return [(each, each) for each in sorted({*newest[:NEWEST], *filter(None, [self.value()])})]
 
     def queryset(self, request: HttpRequest, queryset: Any) -> Any:
         return queryset.filter(type=self.value()) if self.value() else queryset
 
 
 class NamespaceFilter(admin.SimpleListFilter):
-    """Rows by namespace: those the caller sees."""
+    """Rows by namespace: those the caller sees, whether or not they have rows, which would cost reading them all."""
 
     title = "namespace"
     parameter_name = "namespace"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        seen = model_admin.get_queryset(request).order_by("namespace__name")
-        return [
-            (str(key), name)
-            for key, name in seen.values_list("namespace", "namespace__name").distinct()
-            if key
-        ]
+        seen = namespaces_where(principal_of(request), Permission.NAMESPACE_READ)
+        found = Namespace.objects.filter(pk__in=seen).order_by("name").values_list("pk", "name")
+        return [(str(key), name) for key, name in found]
 
     def queryset(self, request: HttpRequest, queryset: Any) -> Any:
         if not self.value():
@@ -55,7 +57,7 @@ class NamespaceFilter(admin.SimpleListFilter):
 
 @admin.register(Event)
 class EventAdmin(ScopedAdmin):
-    list_display = ("at", "type", "subject_label", "actor_label", "namespace", "short_reason")
+    list_display = ("at", "type", "about", "who", "namespace", "short_reason")
     list_display_links = ("at", "type")
     list_filter = (TypeFilter, NamespaceFilter)
     list_select_related = ("namespace",)
@@ -68,9 +70,17 @@ class EventAdmin(ScopedAdmin):
     )  # fmt: skip
     readonly_fields = fields
 
+    @display(description="about")
+    def about(self, row: Event) -> str:
+        return shortened(row.subject_label, 40)
+
+    @display(description="by")
+    def who(self, row: Event) -> str:
+        return row.actor_label
+
     @display(description="reason")
     def short_reason(self, row: Event) -> str:
-        return row.reason if len(row.reason) <= 80 else f"{row.reason[:79]}…"
+        return shortened(row.reason, 80)
 
     @display(description="before")
     def was(self, row: Event) -> str:
@@ -104,6 +114,11 @@ class EvaluationAdmin(ScopedAdmin):
     @display(description="metrics")
     def metrics_told(self, row: Evaluation) -> str:
         return ", ".join(f"{m.name} {m.value:.4g}" for m in sorted(row.metrics.all(), key=lambda m: m.name))
+
+
+def shortened(text: str, most: int) -> str:
+    """A text for a line of a list: its page has the whole."""
+    return text if len(text) <= most else f"{text[: most - 1]}…"
 
 
 def pretty(value: Any) -> str:

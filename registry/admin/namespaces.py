@@ -29,10 +29,10 @@ from registry.actions.roles import (
 )
 from registry.admin.acting import ActPage, page_action
 from registry.admin.scoped import ScopedAdmin
-from registry.errors import InvalidInput
 from registry.http.authentication import principal_of
-from registry.models import Namespace, Principal, RoleGroup, User
+from registry.models import Namespace, Principal, RoleGroup
 from registry.models.visibility import namespaces_where
+from registry.permissions import known_user
 from registry.roles import ROLES, Permission, Role
 
 _ROLE_NAMES = {role.value: role.value.replace("_", " ") for role in Role}
@@ -146,7 +146,7 @@ class NamespaceAdmin(ScopedAdmin):
     @page_action(description="Grant a role", icon="person_add")
     def grant(self, request: HttpRequest, row: Namespace) -> HttpResponse:
         def act(given: dict[str, Any]) -> str:
-            user, role = _user(given["user"]), given["role"]
+            user, role = known_user(given["user"]), given["role"]
             new = grant_role(namespace=row, user=user, role=role, by=principal_of(request))
             held = "is now" if new else "was already"
             return f"{user.get_username()} {held} {_called(role)} in {row.name}."
@@ -162,7 +162,7 @@ class NamespaceAdmin(ScopedAdmin):
     @page_action(description="Take a role away", icon="person_remove")
     def revoke(self, request: HttpRequest, row: Namespace) -> HttpResponse:
         def act(given: dict[str, Any]) -> str:
-            user, role = _user(given["user"]), given["role"]
+            user, role = known_user(given["user"]), given["role"]
             revoke_role(namespace=row, user=user, role=role, by=principal_of(request))
             return f"{user.get_username()} is no longer {_called(role)} in {row.name}."
 
@@ -223,10 +223,3 @@ class NamespaceAdmin(ScopedAdmin):
             form_class=_member_form(row),
             act=act,
         ).respond(request)
-
-
-def _user(name: str) -> User:
-    found = User.objects.filter(username=name).first()
-    if found is None:
-        raise InvalidInput(f"There is no user {name!r}.", field="user")
-    return found

@@ -8,6 +8,7 @@ from django import forms
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
+from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils import timezone
 from unfold.decorators import display
@@ -36,6 +37,9 @@ from registry.models import Principal, Stage, Webhook
 from registry.models.visibility import namespaces_where
 from registry.permissions import visible_namespace
 from registry.roles import Permission
+
+# On the page of an endpoint.
+NEWEST = 8
 
 
 class WebhookEditForm(forms.Form):
@@ -121,7 +125,7 @@ class WebhookAdmin(ScopedAdmin):
     # Never a secret: it was shown once, to whoever made it.
     fields = (
         "name", "namespace", "url", "told_events", "told_filters", "told_order", "state", "disabled_reason",
-        "failing_since", "both_sign_until", "created_by", "created_at",
+        "failing_since", "both_sign_until", "created_by", "created_at", "newest",
     )  # fmt: skip
     readonly_fields = fields
     actions_list = ("new_webhook",)
@@ -150,6 +154,11 @@ class WebhookAdmin(ScopedAdmin):
     @display(description="order")
     def told_order(self, row: Webhook) -> str:
         return "in order, one at a time" if row.parallel == 1 else f"{row.parallel} at a time, in no order"
+
+    @display(description="newest deliveries")
+    def newest(self, row: Webhook) -> str:
+        found = row.deliveries.select_related("event").order_by("-created_at", "-pk")[:NEWEST]
+        return render_to_string("admin/parts/deliveries.html", {"deliveries": found, "webhook": row})
 
     @display(description="both secrets sign until")
     def both_sign_until(self, row: Webhook) -> Any:
@@ -217,7 +226,7 @@ class WebhookAdmin(ScopedAdmin):
             act=act,
         ).respond(request)
 
-    @page_action(description="Send a test", icon="send")
+    @page_action(description="Test", icon="send")
     def send_test(self, request: HttpRequest, row: Webhook) -> HttpResponse:
         def act(_given: dict[str, Any]) -> str:
             try_webhook(webhook=row, by=principal_of(request))
@@ -232,7 +241,7 @@ class WebhookAdmin(ScopedAdmin):
             act=act,
         ).respond(request)
 
-    @page_action(description="Replay a period", icon="history")
+    @page_action(description="Replay", icon="history")
     def replay(self, request: HttpRequest, row: Webhook) -> HttpResponse:
         def act(given: dict[str, Any]) -> str:
             told = replay_webhook(webhook=row, by=principal_of(request), **given)
@@ -251,7 +260,7 @@ class WebhookAdmin(ScopedAdmin):
             act=act,
         ).respond(request)
 
-    @page_action(description="Change the secret", icon="key")
+    @page_action(description="New secret", icon="key")
     def rotate(self, request: HttpRequest, row: Webhook) -> HttpResponse:
         secrets: list[str] = []
 

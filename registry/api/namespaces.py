@@ -19,12 +19,12 @@ from registry.actions.roles import (
     revoke_role,
 )
 from registry.api.shows import namespace_json
-from registry.errors import InvalidInput
 from registry.http.endpoint import Endpoint
 from registry.http.fields import Body, NameField
 from registry.http.paging import page
 from registry.models import Namespace, RoleGroup, User
 from registry.models.visibility import namespaces_where
+from registry.permissions import known_user
 from registry.roles import Permission
 
 
@@ -91,7 +91,7 @@ class Members(Endpoint):
     @extend_schema(operation_id="grant_role", request=MemberBody, responses={200: dict, 201: dict})
     def post(self, request: Request, namespace: str) -> Response:
         body = self.read(MemberBody, request)
-        user = _user(body["user"])
+        user = known_user(body["user"])
         new = grant_role(namespace=self.namespace, user=user, role=body["role"], by=self.principal)
         return Response(body, status=201 if new else 200)
 
@@ -101,7 +101,7 @@ class OneMember(Endpoint):
 
     @extend_schema(operation_id="revoke_role", responses={204: None})
     def delete(self, request: Request, namespace: str, user: str, role: str) -> Response:
-        revoke_role(namespace=self.namespace, user=_user(user), role=role, by=self.principal)
+        revoke_role(namespace=self.namespace, user=known_user(user), role=role, by=self.principal)
         return Response(status=204)
 
 
@@ -122,13 +122,6 @@ class Groups(Endpoint):
 
 def _group_json(tied: RoleGroup) -> dict[str, Any]:
     return {"name": tied.role, "people": sorted(user.get_username() for user in tied.group.user_set.all())}
-
-
-def _user(name: str) -> User:
-    found = User.objects.filter(username=name).first()
-    if found is None:
-        raise InvalidInput(f"There is no user {name[:150]}.", field="user")
-    return found
 
 
 def _member_json(membership: Any) -> dict[str, Any]:

@@ -105,6 +105,9 @@ class SigningKey(models.Model):
             ),
         ]
 
+    def __str__(self) -> str:
+        return f"{self.namespace.name}/{self.name}"
+
 
 class SignatureCheck(AppendOnlyModel):
     """What came of verifying a signature against a version's sealed manifest, and with which key."""

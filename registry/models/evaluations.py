@@ -40,6 +40,9 @@ class Evaluation(AppendOnlyModel):
             )
         ]
 
+    def __str__(self) -> str:
+        return f"evaluation of {self.version.reference}"
+
 
 class EvaluationMetric(AppendOnlyModel):
     """One finite number of an evaluation, with its interval when there is one."""

@@ -44,6 +44,9 @@ class Event(AppendOnlyModel):
             models.Index(fields=["subject_kind", "subject_id", "-id"], name="event_of_subject"),
         ]
 
+    def __str__(self) -> str:
+        return f"{self.type}, number {self.pk}"
+
 
 class OutboxItem(models.Model):
     """What still has to be done for an event. Deleted in the transaction that does it."""
@@ -158,6 +161,9 @@ class Delivery(Leased):
             models.Index(fields=["webhook", "-created_at", "-id"], name="delivery_of_endpoint"),
             models.Index(fields=["-created_at", "-id"], name="delivery_newest_first"),
         ]
+
+    def __str__(self) -> str:
+        return f"{self.event.type} to {self.webhook.name}"
 
 
 class DeliveryAttempt(AppendOnlyModel):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import datetime
 from typing import Any
 
@@ -70,6 +71,12 @@ def bytes_told(value: Any) -> str:
             return f"{size:.0f} {unit}" if unit == "bytes" else f"{size:.1f} {unit}"
         size /= 1024
     return ""
+
+
+@register.filter
+def written(value: Any) -> str:
+    """JSON over lines."""
+    return json.dumps(value, indent=2, sort_keys=True)
 
 
 @register.filter

@@ -50,6 +50,7 @@ VALUES: list[Any] = [
 USUAL: dict[str, dict[str, Any]] = {
     "tokens": {"name": "x", "namespace": None, "expires_in_days": 3, "scopes": None},
     "members": {"user": "x", "role": "viewer"},
+    "reviewers": {"user": "x"},
     "models": {"name": "new", "task": "", "description": "", "card": "", "tags": {"a": "b"}},
     "model": {"task": "", "description": "", "card": "", "tags": {"a": "b"}},
     "version": {"description": "", "tags": {"a": "b"}},

@@ -7,12 +7,25 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+from axe_playwright_python.base import AXE_SCRIPT
 from playwright.sync_api import ConsoleMessage, Page, Response, sync_playwright
 
 ARGUMENTS = [
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
     "--disable-component-update", "--disable-sync", "--force-color-profile=srgb",
 ]  # fmt: skip
+
+
+_STANDS_OUT = """() => {
+    const scrolls = e => e && (/auto|scroll/.test(getComputedStyle(e).overflowX) || scrolls(e.parentElement));
+    return [...document.querySelectorAll("main *, #content-main *, .desk *")]
+        .filter(e => { const box = e.getBoundingClientRect(); return box.width > 1 && box.right > innerWidth + 1; })
+        .filter(e => !scrolls(e.parentElement)).slice(0, 3).map(e => e.outerHTML.slice(0, 120));
+}"""
+_AXE = """without => axe.run({exclude: [without]}, {
+    resultTypes: ["violations"],
+    runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"],
+})"""
 
 
 @dataclass
@@ -35,6 +48,25 @@ class Browser:
         self.page.click("form#login-form button[type=submit]")
         self.page.wait_for_url(f"{self.url}{path}")
         self.page.wait_for_load_state("networkidle")
+
+    def stands_out(self) -> list[str]:
+        """The beginnings of what reaches over the right edge and cannot be scrolled to. A page that clips what is too
+        wide would hide it from a look at the page's own width."""
+        found: list[str] = self.page.evaluate(_STANDS_OUT)
+        return found
+
+    def barriers(self, without: str = "#none") -> list[str]:
+        """What axe-core finds serious or critical on the page as it is, each with the element and why. `without`
+        names, as CSS does, what it need not look at."""
+        if not self.page.evaluate("typeof axe === 'object'"):
+            self.page.evaluate(AXE_SCRIPT)
+        found = self.page.evaluate(_AXE, without)["violations"]
+        return [
+            f"{wrong['id']}: {node['html'][:120]} {node['failureSummary'][:200]}"
+            for wrong in found
+            if wrong["impact"] in {"serious", "critical"}
+            for node in wrong["nodes"]
+        ]
 
     def size(self, width: int, height: int) -> None:
         self.page.set_viewport_size({"width": width, "height": height})

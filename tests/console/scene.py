@@ -67,6 +67,12 @@ class Scene:
             until=until, by=self.principal("eve"),
         )  # fmt: skip
 
+    def drift(self) -> None:
+        """A target of production says that it runs version 1, with other bytes than were published."""
+        _Maker(self.namespace, self.people).runs(
+            self.versions[0], "us-1", digest=f"sha256:{digest_of('other bytes')}"
+        )
+
 
 def digest_of(words: str) -> str:
     return hashlib.sha256(words.encode()).hexdigest()

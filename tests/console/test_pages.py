@@ -75,7 +75,9 @@ def test_the_version_page_tells_what_a_version_is(scene: Scene) -> None:
     assert f"assay pull {version.reference}" in told
     assert "No container image digest" in told
     # Beside production, worse first: the slice that lost three points, before everything that got better.
-    assert told.index("slice country = PT 0.788 0.819 \u22120.031") < told.index("0.1604 0.1671")
+    assert told.index("slice country = PT 0.788 0.819 ▼ \u22120.031 3.8 % worse") < told.index(
+        "0.1604 0.1671"
+    )
 
 
 def test_the_version_page_tells_what_a_scan_found(scene: Scene) -> None:
@@ -133,7 +135,7 @@ def test_only_who_may_decide_is_sent_to_the_desk(scene: Scene) -> None:
 
 
 def test_home_names_what_waits_and_how_to_begin(scene: Scene) -> None:
-    assert "1 request waits for your decision" in text(signed_in(scene, "cora").get("/"))
+    assert "1 decision waits for you" in text(signed_in(scene, "cora").get("/"))
     assert "your decision" not in text(signed_in(scene, "vera").get("/"))
     told = text(signed_in(scene, "vera").get("/"))
     assert "card-scorer" in told

@@ -6,8 +6,6 @@ import random
 from typing import Any
 
 import pytest
-from django.contrib.auth.models import Group
-from django.contrib.auth.models import Permission as DjangoPermission
 from django.db import IntegrityError, connection, transaction
 from django.test import Client
 from django.utils import timezone
@@ -20,9 +18,10 @@ from lifecycle.models import Approval, Policy, Promotion, State
 from lifecycle.models.approval_guards import groups_wanted
 from lifecycle.policies import snapshot
 from registry.actions.people import create_user
+from registry.actions.reviewers import designate_reviewer
 from registry.actions.roles import NameTaken, create_group, grant_role, revoke_role
 from registry.errors import Forbidden, InvalidInput, NotVisible
-from registry.models import SYSTEM, Event, RegisteredModelGroupPermission
+from registry.models import SYSTEM, Event
 from tests.cast import Cast
 from tests.factories import fresh, promotion_at, published_policy, staged_version
 
@@ -146,13 +145,8 @@ def test_who_asked_is_no_less_so_in_a_group(team: Cast) -> None:
 
 
 def designate(cast: Cast, who: str, promotion: Promotion) -> None:
-    group = Group.objects.create(name=f"reviewers {cast.namespace.name}")
-    group.user_set.add(cast.user(who))
-    RegisteredModelGroupPermission.objects.create(
-        group=group,
-        content_object=promotion.version.model,
-        permission=DjangoPermission.objects.get(codename="model.review"),
-    )
+    user, model = cast.user(who), promotion.version.model
+    assert designate_reviewer(model=model, user=user, by=cast.principal("ada"))
 
 
 def test_designated_reviewers_are_asked_for(team: Cast) -> None:

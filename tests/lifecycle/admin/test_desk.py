@@ -149,9 +149,17 @@ def test_the_page_answers_what_a_decision_needs(scene: Scene) -> None:
     assert "Catches the new refund pattern" in shown
     assert "2 worse" in shown
     assert "6 of 6 passed" in shown
+    assert "high risk" in shown
+    assert "Runs now 1 target eu-1 version 2 as approved since" in shown
     assert "the parameter trees changed: 400" in shown
     # The regression first, whatever improved after it.
+    assert "recall slice country = PT 0.788 0.819 ▼ \u22120.031 3.8 % worse" in shown
     assert shown.index("recall slice country = PT 0.788 0.819") < shown.index("0.1604 0.1671")
+    scene.drift()
+    shown = text(signed_in(scene.people["cora"]).get(page(scene.waiting)))
+    assert "Runs now 2 targets us-1 version 1 other bytes since" in shown
+    assert f"us-1 says that it runs {scene.versions[0].reference}, but its bytes are sha256:" in shown
+    assert shown.index("us-1 version 1") < shown.index("eu-1 version 2")
 
 
 def test_each_sees_on_the_desk_what_is_theirs(scene: Scene) -> None:
@@ -203,5 +211,9 @@ def test_a_desk_full_of_requests_costs_no_more_queries(scene: Scene) -> None:
     before = queries()
     other = make_scene(f"-{secrets.token_hex(3)}")
     grant_role(namespace=other.namespace, user=scene.people["cora"], role=Role.PRODUCTION_OPERATOR, by=SYSTEM)
-    assert count_waiting(scene.principal("cora")) == 2
+    for each in (scene, other):
+        each.stand_in_the_way()
+        each.drift()
+    assert count_waiting(scene.principal("cora")) == 4
+    assert len(inbox(scene.principal("cora")).troubles) == 2
     assert queries() <= before

@@ -85,12 +85,31 @@ def test_what_got_worse_comes_first_the_most_first() -> None:
         ("auc", "", "same"),
         ("brier", "", "new"),
     ]
-    # Bars: the worst fills its half to the left, what is better points to the right.
-    assert found.rows[0].bar == (2.0, 48.0)
-    assert found.rows[3].bar[0] == 50.0
+    # Drawn is what was measured on both sides: worse to the left, better to the right, of an axis of 20 %.
+    assert found.axis.percent == "20 %"
+    assert [r.drawn and (r.drawn.bar.x, r.drawn.bar.width) for r in found.rows] == [
+        (pytest.approx(14.3), pytest.approx(35.7)),
+        (pytest.approx(46.9), pytest.approx(3.1)),
+        None,
+        (50.0, pytest.approx(2.7)),
+        (50.0, 0.0),
+        None,
+    ]
+    assert [r.percent for r in found.rows] == ["14 %", "1.2 %", "", "1.1 %", "", ""]
 
 
 def test_nothing_measured_is_nothing_to_compare() -> None:
     assert not compare([], [])
     (row,) = compare([measured("accuracy", 0.0)], [measured("accuracy", 0.0)]).rows
     assert row.trend == Trend.SAME
+
+
+def test_what_nobody_knows_the_better_way_of_is_not_drawn() -> None:
+    (row,) = compare([measured("churn_cost", 10.0)], [measured("churn_cost", 12.0)]).rows
+    assert (row.trend, row.drawn, row.percent) == (Trend.CHANGED, None, "17 %")
+
+
+def test_beside_nothing_the_change_has_no_size_but_a_side() -> None:
+    (row,) = compare([measured("log_loss", 0.2)], [measured("log_loss", 0.0)]).rows
+    assert row.drawn is not None
+    assert (row.trend, row.percent, row.drawn.cut, row.drawn.leans_left) == (Trend.WORSE, "", True, True)

@@ -10,7 +10,8 @@ from django.test import Client
 
 from registry.models import Delivery, Event, Namespace, User, Webhook
 from tests.console.scene import Scene
-from tests.registry.admin.test_site import LABELS, admin_of, administrator, page, scene, signed_in, told
+from tests.registry.admin.furnished import LABELS, admin_of, administrator, page
+from tests.registry.admin.test_site import scene, signed_in, told
 
 __all__ = ["scene"]
 

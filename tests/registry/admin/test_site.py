@@ -3,122 +3,51 @@
 from __future__ import annotations
 
 import secrets
-from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.contrib.admin import ModelAdmin, site
+from django.contrib.admin import site
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
-from lifecycle.actions.freezes import set_freeze
 from lifecycle.actions.promotions import move_version
-from lifecycle.models import BreakGlass, LegalHold, Quarantine, RetentionPolicy, TierMove
-from lifecycle.models.glass import REVIEWED_WITHIN
-from registry.actions.keys import add_signing_key
+from lifecycle.models import LegalHold, TierMove
 from registry.actions.people import create_user, issue_token
-from registry.actions.redactions import Named, ask_redaction
 from registry.admin.scoped import EstimatingPaginator, ScopedAdmin
 from registry.http.access import Holds, SignedInOnly, admin_rules
 from registry.models import (
     SYSTEM,
-    Artifact,
-    Delivery,
-    DeliveryAttempt,
     Event,
-    Principal,
-    ServiceToken,
     User,
     Webhook,
 )
 from registry.roles import Permission
 from tests.console.scene import Scene, make_scene
-from tests.registry.artifacts.signing import a_key, pem_of
-
-MODELS = sorted(site._registry, key=lambda model: model._meta.label)
-EDITORS_ONLY = {"registry.Webhook", "registry.Delivery"}
-LABELS = [model._meta.label for model in MODELS]
+from tests.registry.admin.furnished import (
+    EDITORS_ONLY,
+    LABELS,
+    act_page,
+    admin_of,
+    administrator,
+    furnish,
+    page,
+    row_of,
+)
 
 
 @pytest.fixture
 def scene(db: None) -> Scene:
     """The scene, with a row of every kind."""
-    made = make_scene(f"-{secrets.token_hex(3)}")
-    version, ada = made.versions[3], made.people["ada"]
-    hook = Webhook.objects.create(
-        namespace=made.namespace,
-        name="ci",
-        url="http://127.0.0.1:9/",
-        events=["*"],
-        secret="x",
-        created_by=ada,
-    )
-    event = Event.objects.filter(namespace=made.namespace).latest("pk")
-    delivery = Delivery.objects.create(webhook=hook, event=event, due_at=timezone.now())
-    DeliveryAttempt.objects.create(
-        delivery=delivery, at=timezone.now(), status=500, answer="no", duration_ms=3
-    )
-    add_signing_key(namespace=made.namespace, name="release", pem=pem_of(a_key()), by=Principal(user=ada))
-    RetentionPolicy.objects.create(namespace=made.namespace)
-    blob = Artifact.objects.filter(manifest=version.manifest)[0].blob
-    TierMove.objects.create(blob=blob, version=version, to_tier="cold")
-    hold = LegalHold.objects.create(version=version, reason="a dispute", placed_by=ada)
-    place = Named("legalhold", str(hold.pk), "reason")
-    ask_redaction(namespace=made.namespace, reason="a name", places=[place], by=Principal(user=ada))
-    Quarantine.objects.create(version=version, reason="bad labels", by=ada, at=timezone.now())
-    made.stand_in_the_way()
-    now, cora = timezone.now(), made.people["cora"]
-    set_freeze(
-        namespace=made.namespace,
-        target="staging",
-        ends_at=now + timedelta(days=1),
-        reason="the holidays",
-        by=Principal(user=ada),
-    )
-    BreakGlass.objects.create(
-        promotion=made.waiting, reason="a fire", overrode={}, by=cora, at=now, due_at=now + REVIEWED_WITHIN
-    )
-    issue_token(user=made.people["cora"], name="laptop", namespace=made.namespace, by=SYSTEM)
-    return made
+    return furnish(make_scene(f"-{secrets.token_hex(3)}"))
 
 
 def signed_in(user: User) -> Client:
     client = Client()
     client.force_login(user)
     return client
-
-
-def administrator() -> User:
-    user = create_user(username=f"root-{secrets.token_hex(3)}", by=SYSTEM)
-    user.is_superuser = True
-    user.save()
-    return user
-
-
-def admin_of(label: str) -> ModelAdmin[Any]:
-    return next(each for model, each in site._registry.items() if model._meta.label == label)
-
-
-def row_of(scene: Scene, label: str) -> Any:
-    """A row of the scene's namespace."""
-    if label == "registry.User":
-        return scene.people["ben"]
-    if label == "registry.ServiceToken":
-        return ServiceToken.objects.get(user=scene.people["cora"])
-    if label == "registry.Namespace":
-        return scene.namespace
-    if label == "lifecycle.TierMove":
-        return TierMove.objects.get(version=scene.versions[3])
-    rows = admin_of(label).model._default_manager.visible_to(scene.principal("cora"))
-    return rows.order_by("-pk")[0]
-
-
-def page(label: str, kind: str, *args: Any) -> str:
-    model = admin_of(label).model
-    return reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_{kind}", args=args)
 
 
 def told(response: Any) -> str:
@@ -143,13 +72,6 @@ def test_a_model_without_a_rule_has_no_pages(scene: Scene, monkeypatch: pytest.M
     assert client.get(page("registry.Event", "changelist")).status_code == 200
     monkeypatch.delitem(admin_rules(), "registry.Event")
     assert client.get(page("registry.Event", "changelist")).status_code == 403
-
-
-def act_page(scene: Scene, label: str, action: str) -> str:
-    """The address of an action: of the list, or of the scene's row."""
-    of_list = action in admin_of(label).actions_list  # type: ignore[attr-defined]
-    kind = page(label, "changelist") if of_list else page(label, "change", row_of(scene, label).pk)
-    return f"{kind.removesuffix('change/')}{action.replace('_', '-')}/"
 
 
 def test_the_pages_open(scene: Scene) -> None:

@@ -13,7 +13,8 @@ from django.utils.html import format_html
 from unfold.decorators import display
 
 from registry.admin.scoped import ReadOnlyInline, ScopedAdmin
-from registry.models import Evaluation, EvaluationMetric, Event
+from registry.journal.checkpoints import checkpoint_containing
+from registry.models import Evaluation, EvaluationMetric, Event, JournalEntry
 
 
 class TypeFilter(admin.SimpleListFilter):
@@ -64,13 +65,21 @@ class EventAdmin(ScopedAdmin):
     ordering = ("-id",)
     fields = (
         "id", "type", "at", "namespace", "subject_kind", "subject_label", "subject_id", "actor_label",
-        "token_prefix", "reason", "was", "became",
+        "token_prefix", "reason", "was", "became", "place",
     )  # fmt: skip
     readonly_fields = fields
 
     @display(description="reason")
     def short_reason(self, row: Event) -> str:
         return row.reason if len(row.reason) <= 80 else f"{row.reason[:79]}…"
+
+    @display(description="place in the journal")
+    def place(self, row: Event) -> str:
+        entry = JournalEntry.objects.filter(event=row).first()
+        found = entry and checkpoint_containing(entry)
+        if not entry or not found:
+            return "It has none yet: the next checkpoint gives it one."
+        return f"Entry {entry.pk}, in checkpoint {found.pk} of {found.at:%Y-%m-%d %H:%M} UTC and in all later ones"
 
     @display(description="before")
     def was(self, row: Event) -> str:

@@ -51,6 +51,35 @@ def findings(document: dict[str, Any], given: Sequence[Key]) -> Iterator[Found]:
     yield from _entries(document["journal"]["events"], proof, checkpoint)
 
 
+def goes_on(older: Checkpoint, newer: Checkpoint, hashes: Sequence[bytes]) -> bool:
+    """Whether the journal of the newer one begins with all that the older one was signed over, by the hashes between
+    (RFC 9162, section 2.1.4.2)."""
+    if older.size == newer.size:
+        return not hashes and older.root == newer.root
+    if not 0 < older.size < newer.size or any(len(each) != 32 for each in hashes):
+        return False
+    path = list(hashes)
+    if older.size & (older.size - 1) == 0:
+        path.insert(0, older.root)
+    if not path:
+        return False
+    at, last = older.size - 1, newer.size - 1
+    while at & 1:
+        at, last = at >> 1, last >> 1
+    then = now = path[0]
+    for each in path[1:]:
+        if last == 0:
+            return False
+        if at & 1 or at == last:
+            then, now = _above(each, then), _above(each, now)
+            while at and not at & 1:
+                at, last = at >> 1, last >> 1
+        else:
+            now = _above(now, each)
+        at, last = at >> 1, last >> 1
+    return last == 0 and (then, now) == (older.root, newer.root)
+
+
 def forked(document: dict[str, Any], older: dict[str, Any]) -> str:
     """Why the journal of the one document does not go on from the other's, as far as the two show; or nothing."""
     now, then = (each["proof"] for each in (document, older))
@@ -185,5 +214,9 @@ def _climbed(leaf: bytes, number: int, size: int, hashes: dict[str, bytes]) -> b
     for other, is_left in reversed(steps):
         if other is None or len(other) != 32:
             return b""
-        leaf = hashlib.sha256(b"\x01" + (other + leaf if is_left else leaf + other)).digest()
+        leaf = _above(other, leaf) if is_left else _above(leaf, other)
     return leaf
+
+
+def _above(left: bytes, right: bytes) -> bytes:
+    return hashlib.sha256(b"\x01" + left + right).digest()

@@ -23,6 +23,10 @@ from registry.models import Checkpoint, Event, JournalEntry, JournalNode
 from registry.models.checkpoints import JOURNAL_LOCK, SALTED
 
 MOST = 5_000
+BEYOND = """
+    SELECT id FROM registry_journalentry WHERE id > (SELECT coalesce(max(size), 0) FROM registry_checkpoint)
+    ORDER BY id LIMIT 1
+"""
 LEAVES_OF = """
     SELECT tile, leaf FROM unnest(%(tiles)s::bigint[]) AS t(tile)
     JOIN registry_journalentry e ON e.id > tile * 256 AND e.id <= tile * 256 + 256 ORDER BY e.id
@@ -86,6 +90,7 @@ def add_checkpoint(*, most: int = MOST, now: datetime | None = None) -> Checkpoi
         size = last.size if last else 0
         if last:
             check_head(last, trusted_keys())
+        check_nothing_beyond()
         taken = _take(most)
         if not taken:
             return None
@@ -124,6 +129,14 @@ def check_head(row: Checkpoint, keys: list[Key]) -> Head:
             "`manage.py journal verify` finds which."
         )
     return found
+
+
+def check_nothing_beyond() -> None:
+    """That every entry is in a checkpoint. Raises JournalIsBroken."""
+    with connection.cursor() as cursor:
+        cursor.execute(BEYOND)
+        if row := cursor.fetchone():
+            raise JournalIsBroken(f"Entry {row[0]} is in no checkpoint: the last ones were taken out.")
 
 
 def opened(row: Checkpoint, keys: list[Key]) -> Head:

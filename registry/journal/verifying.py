@@ -9,7 +9,13 @@ from itertools import islice
 from django.db import connection
 
 from registry.journal import notes
-from registry.journal.checkpoints import JournalIsBroken, head, opened, trusted_keys
+from registry.journal.checkpoints import (
+    JournalIsBroken,
+    check_nothing_beyond,
+    head,
+    opened,
+    trusted_keys,
+)
 from registry.journal.leaves import CALLED, is_empty, leaf_of, salted
 from registry.journal.notes import Head, Key, NoteIsWrong
 from registry.journal.tree import Growing
@@ -59,6 +65,7 @@ def verify(*, kept: str = "") -> Verified:
     if last:
         _walk(last, older, keys, found)
         found.head = last.note
+    check_nothing_beyond()
     _nothing_beside()
     found.waiting = Unnumbered.objects.count()
     return found

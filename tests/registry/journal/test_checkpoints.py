@@ -17,14 +17,17 @@ from django.core.management.base import CommandError
 from django.db import connection, transaction
 from django.test import override_settings
 
+from registry.actions.people import create_user
 from registry.actions.redactions import ask_redaction, decide_redaction
-from registry.journal import checkpoints, notes
+from registry.journal import checkpoints, notes, record
 from registry.journal.checkpoints import JournalIsBroken, add_checkpoint, check_head, head, trusted_keys
 from registry.journal.leaves import CALLED, leaf_of, salted
 from registry.journal.notes import Key, NoteIsWrong
+from registry.journal.notices import mail_of_journal
+from registry.journal.record import Place
 from registry.journal.tree import Tree
 from registry.journal.verifying import verify
-from registry.models import Checkpoint, Event, JournalEntry, Unnumbered
+from registry.models import SYSTEM, Checkpoint, Event, JournalEntry, Mail, Unnumbered, User
 from registry.models.checkpoints import SALTED
 from registry.tasks import checkpoint_journal, verify_journal
 from tests import services
@@ -181,6 +184,8 @@ TAMPERED: list[tuple[str, str]] = [
     ("UPDATE registry_checkpoint SET note = replace(note, 'checkpoint 2', 'checkpoint 3') WHERE id = 2",
      "Checkpoint 2 is not the server's: its signature does not belong to what it says."),
     ("DELETE FROM registry_checkpoint WHERE id = 1", "Checkpoint 1 was taken out."),
+    ("DELETE FROM registry_checkpoint WHERE size > {entry}", "is in no checkpoint: the last ones were taken out"),
+    ("DELETE FROM registry_checkpoint", "Entry 1 is in no checkpoint: the last ones were taken out."),
     ("UPDATE registry_journalnode SET hash = sha256(hash) WHERE level = 8 AND index = 0",
      "The hash that is kept over the entries 1 to 256 is not theirs"),
 ]  # fmt: skip
@@ -253,6 +258,9 @@ def test_history_that_was_written_anew_is_found_by_what_was_signed(chain: Chain)
     assert verify(kept=kept.note).since == kept.size
     with chain.undone():
         Checkpoint.objects.filter(pk__gte=newest).delete()
+        with pytest.raises(JournalIsBroken, match="is in no checkpoint"):
+            add_checkpoint()
+        JournalEntry.objects.filter(pk__gt=Checkpoint.objects.get(pk=newest - 1).size).delete()
         with pytest.raises(JournalIsBroken, match="the checkpoint that was kept has"):
             verify(kept=kept.note)
 
@@ -389,6 +397,20 @@ def test_the_tasks_sign_and_tell_once_what_is_broken(chain: Chain) -> None:
         assert (told()[2:], Checkpoint.objects.count()) == (["journal.broken"], before)
     verify_journal()
     assert told() == ["journal.verified", "journal.verified"]
+
+
+def test_the_platforms_administrators_are_told_by_mail(chain: Chain) -> None:
+    root = create_user(username="root", by=SYSTEM)
+    User.objects.filter(pk=root.pk).update(is_superuser=True, email="root@example.org")
+    with transaction.atomic(), override_settings(EMAIL_HOST="mail.example.org"):
+        event = record(
+            "journal.broken", subject=Place("journal", "x"), by=SYSTEM, namespace=None, reason="Event 7."
+        )
+        mail_of_journal(event)
+        mail_of_journal(chain.write()[0])
+    mail = Mail.objects.get()
+    assert (mail.to, mail.subject) == (root, "The journal is not what was signed")
+    assert "Event 7." in mail.body
 
 
 def told() -> list[str]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import admin
-from django.http import HttpRequest
 from django.utils.html import format_html
 from unfold.decorators import display
 
@@ -22,7 +21,7 @@ class CheckpointAdmin(ScopedAdmin):
     list_display = ("number", "at", "count", "size", "state")
     list_display_links = ("number",)
     ordering = ("-id",)
-    fields = ("number", "state", "at", "range", "root", "previous", "signed", "key", "verified")
+    fields = ("number", "holds", "at", "range", "root", "previous", "signed", "key", "verified")
     readonly_fields = fields
 
     def scope(self, rows: Any, principal: Principal) -> Any:
@@ -31,12 +30,6 @@ class CheckpointAdmin(ScopedAdmin):
 
     def namespace_of(self, row: Any) -> None:
         return None
-
-    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
-        row = super().get_object(request, object_id, from_field)
-        if row is not None:
-            row.looked_at = True
-        return row
 
     @display(description="checkpoint", ordering="id")
     def number(self, row: Checkpoint) -> str:
@@ -50,18 +43,22 @@ class CheckpointAdmin(ScopedAdmin):
     def count(self, row: Checkpoint) -> int:
         return row.count
 
-    @display(description="state", label={"signed": "success", "broken": "danger"})
-    def state(self, row: Checkpoint) -> tuple[str, str]:
-        """In the list whether it is signed; on its page whether the journal begins with what it was signed over."""
-        keys = trusted_keys()
+    @display(description="state", label={"Signed": "success", "Not ours": "danger"})
+    def state(self, row: Checkpoint) -> str:
         try:
-            if not getattr(row, "looked_at", False):
-                opened(row, keys)
-                return "signed", "Signed"
-            check_head(row, keys)
+            opened(row, trusted_keys())
+        except JournalIsBroken:
+            return "Not ours"
+        return "Signed"
+
+    @display(description="state")
+    def holds(self, row: Checkpoint) -> str:
+        """Whether the journal begins with what it was signed over."""
+        try:
+            check_head(row, trusted_keys())
         except JournalIsBroken as broken:
-            return "broken", broken.sentence
-        return "signed", f"Signed, and the journal begins with the {row.size} entries that it was signed over"
+            return broken.sentence
+        return f"Signed, and the journal begins with the {row.size} entries that it was signed over."
 
     @display(description="note, to be kept elsewhere")
     def signed(self, row: Checkpoint) -> str:

@@ -71,11 +71,16 @@ def measure(wrote: float) -> None:
             pass
 
     print_figure("journal_written", ours=EVENTS / wrote, unit="events/s", n=EVENTS, better="higher")
+    cpu = time.process_time()
     took, _ = timed(sign)
     print_figure("journal_numbered", ours=EVENTS / took, unit="events/s", n=EVENTS, better="higher")
+    cpu, before_verifying = time.process_time() - cpu, time.process_time()
+    print_figure("journal_numbered_cpu", ours=cpu / EVENTS * 1e6, unit="us/event", n=EVENTS)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     took, found = timed(verifying.verify)
     print_figure("journal_verified", ours=found.entries / took, unit="events/s", n=EVENTS, better="higher")
+    cpu = time.process_time() - before_verifying
+    print_figure("journal_verified_cpu", ours=cpu / EVENTS * 1e6, unit="us/event", n=EVENTS)
     more = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
     print_figure("journal_verified_memory", ours=more, unit="MiB", n=EVENTS)
     one = checkpoints.add_checkpoint

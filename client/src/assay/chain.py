@@ -17,8 +17,9 @@ _MARK = re.compile(r"\[redacted [0-9a-f]{12}\]")
 _MOST = 10
 
 
-def findings(document: dict[str, Any], given: Sequence[Key]) -> Iterator[Found]:
-    """What the proof shows with the keys that were given; without any, with those in the document itself."""
+def findings(document: dict[str, Any], digest: str, given: Sequence[Key]) -> Iterator[Found]:
+    """What the proof of the document, whose digest was computed anew, shows with the keys that were given; without any,
+    with those in the document itself."""
     proof = document.get("proof")
     if not isinstance(proof, dict):
         yield False, "It carries no proof: nothing shows that a server wrote it."
@@ -32,7 +33,7 @@ def findings(document: dict[str, Any], given: Sequence[Key]) -> Iterator[Found]:
                 "they are: get the server's key another way (manage.py journal key) and give it with --key."
             ),
         )
-    yield _document(document, proof, keys)
+    yield _document(digest, proof, keys)
     if proof["checkpoint"] is None:
         yield True, "The journal has no checkpoint yet: nothing shows that its entries are in it."
         return
@@ -103,12 +104,12 @@ def forked(document: dict[str, Any], older: dict[str, Any]) -> str:
     return ""
 
 
-def _document(document: dict[str, Any], proof: dict[str, Any], keys: Sequence[Key]) -> Found:
+def _document(digest: str, proof: dict[str, Any], keys: Sequence[Key]) -> Found:
     try:
         text = opened(proof["signed"], keys)
     except NoteIsWrong as wrong:
         return False, f"The document carries a signature, but {wrong}."
-    if text.split("\n", 1)[1] != f"evidence {document['digest']}\n":
+    if text.split("\n", 1)[1] != f"evidence {digest}\n":
         return False, "The signature is of another document."
     return True, "The server signed this document, whole as it is."
 

@@ -76,6 +76,10 @@ def sha256_of(value: Any) -> str:
     return f"sha256:{hashlib.sha256(text.encode('utf-8', 'surrogatepass')).hexdigest()}"
 
 
+def _digest(document: dict[str, Any]) -> str:
+    return sha256_of({key: value for key, value in document.items() if key not in _OUTSIDE})
+
+
 def _read(path: str | os.PathLike[str]) -> dict[str, Any]:
     try:
         document = json.loads(Path(path).read_bytes())
@@ -107,7 +111,7 @@ def _guarded(document: dict[str, Any], name: str, keys: Sequence[Key]) -> Iterat
     try:
         yield _whole(document, name)
         yield from _journal(document["journal"])
-        yield from (_finding("proof", *found) for found in chain.findings(document, keys))
+        yield from (_finding("proof", *found) for found in chain.findings(document, _digest(document), keys))
         for told in document["versions"]:
             yield from _version(told, document["journal"]["events"])
     except (KeyError, TypeError, AttributeError, ValueError, IndexError, PathRefused) as error:
@@ -119,7 +123,7 @@ def _finding(about: str, ok: bool, sentence: str) -> Finding:
 
 
 def _whole(document: dict[str, Any], name: str) -> Finding:
-    found = sha256_of({key: value for key, value in document.items() if key not in _OUTSIDE})
+    found = _digest(document)
     if found == document["digest"]:
         return _finding(name, True, "Nothing in it was changed since its digest was made.")
     return _finding(name, False, f"It was changed: its digest would be {found}.")
@@ -222,7 +226,7 @@ def _rewritten(document: dict[str, Any], older: dict[str, Any], name: str) -> Fi
     try:
         now = {event["id"]: event for event in document["journal"]["events"]}
         then = {event["id"]: event for event in older["journal"]["events"]}
-        if older["digest"] != sha256_of({k: v for k, v in older.items() if k not in _OUTSIDE}):
+        if older["digest"] != _digest(older):
             return _finding(name, False, "The older document was changed.")
         subjects = {told["version"]["id"] for told in document["versions"]}
         gone = [pk for pk, event in then.items() if pk not in now and event["subject"]["id"] in subjects]
@@ -241,7 +245,8 @@ def _continued(
 ) -> Iterator[Finding]:
     """Whether both are of one journal, of which the newer shows more."""
     try:
-        yield from (_finding(name, *found) for found in chain.findings(older, keys) if not found[0])
+        found = chain.findings(older, _digest(older), keys)
+        yield from (_finding(name, *each) for each in found if not each[0])
         why = chain.forked(document, older)
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         why = f"It has not the shape of evidence: {type(error).__name__} {error}."

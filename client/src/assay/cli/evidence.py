@@ -127,7 +127,7 @@ def _saved(title: str, paths: list[Path]) -> RenderableType:
         if path.suffix == ".json":
             rows += [
                 ("digest", str(json.loads(path.read_bytes())["digest"])),
-                ("check it", f"assay verify {path}"),
+                ("check it", f"assay verify {path} --key KEY"),
             ]
         else:
             rows.append(("read it", f"{path}, in any browser"))

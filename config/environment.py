@@ -81,3 +81,15 @@ def one_of(name: str, default: str, *others: str) -> str:
 def names(name: str, default: str = "") -> list[str]:
     """A comma-separated setting as a list without blanks."""
     return [part.strip() for part in setting(name, default).split(",") if part.strip()]
+
+
+def key_bytes(name: str, text: str) -> bytes:
+    """The 32 bytes of a key that is written as 64 hexadecimal digits. Raises ValueError that names the setting, and
+    does not tell the value."""
+    try:
+        key = bytes.fromhex(text)
+    except ValueError:
+        key = b""
+    if len(key) != 32:
+        raise ValueError(f"{name} is no key: it is 64 hexadecimal digits, as `openssl rand -hex 32` prints.")
+    return key

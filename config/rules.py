@@ -72,6 +72,9 @@ RULES: dict[tuple[str, str], Rule] = {
     ("search", "GET"): SignedInOnly("finds only what the caller may see"),
     ("compare", "GET"): SignedInOnly("compares only what the caller may see"),
     ("events", "GET"): Holds(P.JOURNAL_READ),
+    ("journal-checkpoint", "GET"): SignedInOnly(
+        "how much happened, and nothing of what: made to be given away"
+    ),
     ("redactions", "GET"): Holds(P.NAMESPACE_READ),
     ("redactions", "POST"): Holds(P.REDACTION_ASK),
     ("redactions-find", "POST"): Holds(P.REDACTION_ASK),
@@ -221,6 +224,7 @@ ADMIN_RULES: dict[str, AdminRule] = {
         {"revoke": SignedInOnly("the pages list no others'")},
     ),
     "registry.Event": AdminRule("the journal is history"),
+    "registry.Checkpoint": AdminRule("what was signed is history"),
     "registry.Evaluation": AdminRule("evidence is history"),
     "registry.Webhook": AdminRule(
         "its secret is shown once, when it is made; its log outlives it",

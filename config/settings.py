@@ -15,7 +15,7 @@ import environ
 from django.urls import reverse_lazy
 
 from config import theme
-from config.environment import names, one_of, setting, switch
+from config.environment import key_bytes, names, one_of, setting, switch
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 BUILD = os.environ.get("ASSAY_SETTINGS") == "build"
@@ -28,6 +28,9 @@ def required(name: str, inert: str) -> str:
 
 SECRET_KEY = required("ASSAY_SECRET_KEY", "inert-build-key-that-signs-nothing-of-value-0123456789")
 SECRET_KEY_FALLBACKS = names("ASSAY_SECRET_KEY_FALLBACKS")
+# What checkpoints of the journal, and evidence, are signed with: an Ed25519 key; and the public ones before it.
+JOURNAL_KEY = key_bytes("ASSAY_JOURNAL_KEY", required("ASSAY_JOURNAL_KEY", "0" * 64))
+JOURNAL_FORMER_KEYS = names("ASSAY_JOURNAL_FORMER_KEYS")
 DEBUG = False
 PUBLIC_URL = setting("ASSAY_PUBLIC_URL", "http://127.0.0.1:8000").rstrip("/")
 HTTPS = switch("ASSAY_HTTPS", PUBLIC_URL.startswith("https:"))
@@ -266,6 +269,7 @@ ADMIN_RULES = "config.rules.ADMIN_RULES"
 EVENT_CONSUMERS = [
     "registry.journal.webhooks.plan_deliveries",
     "registry.journal.notices.mail_of_webhooks",
+    "registry.journal.notices.mail_of_journal",
     "lineage.purchases.retell_purchase",
     "lifecycle.evidence.consider_event",
     "lifecycle.mail.mail_people",

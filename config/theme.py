@@ -54,6 +54,7 @@ UNFOLD: dict[str, Any] = {
             _group(
                 "Governance",
                 _item("Journal", "history_edu", "registry_event_changelist"),
+                _item("Checkpoints", "flag", "registry_checkpoint_changelist"),
                 _item("Incidents", "emergency_home", "lifecycle_incident_changelist"),
                 _item("Quarantine", "coronavirus", "lifecycle_quarantine_changelist"),
                 _item("Waivers", "rule", "lifecycle_waiver_changelist"),

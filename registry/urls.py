@@ -4,6 +4,7 @@ from django.urls import URLPattern, path
 
 from registry.api import (
     aliases,
+    checkpoints,
     deliveries,
     evaluations,
     events,
@@ -41,6 +42,7 @@ urlpatterns: list[URLPattern] = [
     path(f"{VERSION}/evaluations", evaluations.Evaluations.as_view(), name="evaluations"),
     path("garbage", garbage.Garbage.as_view(), name="garbage"),
     path("garbage/run", garbage.GarbageRun.as_view(), name="garbage-run"),
+    path("journal/checkpoint", checkpoints.NewestCheckpoint.as_view(), name="journal-checkpoint"),
     path("search", search.Search.as_view(), name="search"),
     path("compare", search.Compare.as_view(), name="compare"),
     path(f"{NAMESPACE}/events", events.Events.as_view(), name="events"),

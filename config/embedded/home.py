@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import fcntl
 import hashlib
 import json
@@ -99,6 +100,10 @@ class Home:
             kept[name] = secrets.token_urlsafe(length)
             self._write("secrets.json", kept)
         return str(kept[name])
+
+    def hex_secret(self, name: str) -> str:
+        """32 random bytes as hexadecimal digits, generated once."""
+        return base64.urlsafe_b64decode(f"{self.secret(name, 32)}=").hex()
 
     def ports(self, *names: str) -> list[int]:
         """One free loopback port a name: that of the last start where it is still free, or becomes so at once."""

@@ -232,6 +232,8 @@ class Stack:
         values = {"ASSAY_HOME": str(self.home.path)}
         if not self._is_given("ASSAY_SECRET_KEY"):
             values["ASSAY_SECRET_KEY"] = self.home.secret("django", 48)
+        if not self._is_given("ASSAY_JOURNAL_KEY"):
+            values["ASSAY_JOURNAL_KEY"] = self.home.hex_secret("journal")
         if not self._is_given("ASSAY_PUBLIC_URL"):
             values["ASSAY_PUBLIC_URL"] = self.url
         for service in self.services.values():

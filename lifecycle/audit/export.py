@@ -19,15 +19,11 @@ from lifecycle.audit.telling import told
 from lifecycle.models import DeploymentChange, Incident, Promotion
 from registry.api.shows import event_json, time_json
 from registry.errors import InvalidInput
+from registry.journal.proving import proof_of
 from registry.models import ModelVersion, Namespace, Principal, Stage, StageChange
 
 FORMAT = "assay-evidence/1"
 MOST_VERSIONS = 100
-# Signed checkpoints of the whole journal are not made yet; what stands here until then is said, not left out.
-NO_CHECKPOINT = (
-    "The journal has no signed checkpoints yet. That these entries are the server's is confirmed by the server, whose "
-    "journal holds the digest of this document (evidence.exported), or by a document that was exported before."
-)
 
 
 def export_version(*, version: ModelVersion, by: Principal, now: datetime | None = None) -> dict[str, Any]:
@@ -80,11 +76,7 @@ def _export(
                     "format": FORMAT,
                     "about": about,
                     "versions": [told(version, found) for version in found.versions],
-                    "journal": {
-                        **chained(plain([event_json(event) for event in found.events])),
-                        "checkpoint": None,
-                        "note": NO_CHECKPOINT,
-                    },
+                    "journal": chained(plain([event_json(event) for event in found.events])),
                     "exported": {
                         "at": time_json(now or timezone.now()),
                         "by": by.label,
@@ -93,6 +85,7 @@ def _export(
                 }
             )
         )
+        document["proof"] = proof_of(found.events, digest=document["digest"])
         note_export(
             subject=subject,
             namespace=namespace,

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Q
+from django.db.models import F, Q
 
 from lifecycle.api.incidents import ROWS as INCIDENT_ROWS
 from lifecycle.api.shows import promotion_rows
@@ -27,6 +27,8 @@ from registry.models import (
     User,
 )
 
+# The journal's order, which is that of commits; what has no number yet comes behind it.
+IN_ORDER = (F("entry__pk").asc(nulls_last=True), "pk")
 CHANGES = DeploymentChange.objects.select_related("deployment", "version__model__namespace", "by")
 
 
@@ -145,7 +147,7 @@ def _events(found: Gathered, principal: Principal) -> list[Event]:
     return [
         event
         # That evidence was taken out before says nothing of the version.
-        for event in rows.exclude(type="evidence.exported").order_by("pk")
+        for event in rows.exclude(type="evidence.exported").order_by(*IN_ORDER)
         if event.subject_kind != "deployment" or references & _runs(event)
     ]
 

@@ -38,7 +38,20 @@ def page_of(document: dict[str, Any]) -> str:
             "versions": [_shown(each) for each in document["versions"]],
             "moves": _moves(document) if about["kind"] == "period" else [],
             "events": document["journal"]["events"],
+            "proven": _proven(document),
         },
+    )
+
+
+def _proven(document: dict[str, Any]) -> str:
+    """How many of the entries the newest checkpoint was signed over."""
+    proof, events = document["proof"], document["journal"]["events"]
+    if proof["checkpoint"] is None:
+        return "The journal has no signed checkpoint yet."
+    name, size, _, number, _, at, *_ = proof["checkpoint"].split("\n")
+    return (
+        f"{len(proof['entries'])} of these {len(events)} entries are in {number} of {name}, which the server signed "
+        f"over {size} entries {at.replace('T', ' ')[:19]} UTC; the rest came later."
     )
 
 

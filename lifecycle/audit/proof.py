@@ -8,8 +8,9 @@ from typing import Any
 
 from rest_framework.renderers import JSONRenderer
 
-# What is not among the facts: who took the document out and when, and the digest itself.
-OUTSIDE = frozenset({"exported", "digest"})
+# What is not among the facts: who took the document out and when, the digest itself, and what proves the rest, which
+# is another whenever the journal has grown.
+OUTSIDE = frozenset({"exported", "digest", "proof"})
 
 
 def plain(value: Any) -> Any:

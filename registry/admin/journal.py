@@ -14,7 +14,8 @@ from unfold.decorators import display
 
 from registry.admin.scoped import ReadOnlyInline, ScopedAdmin
 from registry.http.authentication import principal_of
-from registry.models import Evaluation, EvaluationMetric, Event, Namespace
+from registry.journal.checkpoints import checkpoint_containing
+from registry.models import Evaluation, EvaluationMetric, Event, JournalEntry, Namespace
 from registry.models.visibility import namespaces_where
 from registry.roles import Permission
 
@@ -66,7 +67,7 @@ class EventAdmin(ScopedAdmin):
     ordering = ("-id",)
     fields = (
         "id", "type", "at", "namespace", "subject_kind", "subject_label", "subject_id", "actor_label",
-        "token_prefix", "reason", "was", "became",
+        "token_prefix", "reason", "was", "became", "place",
     )  # fmt: skip
     readonly_fields = fields
 
@@ -81,6 +82,14 @@ class EventAdmin(ScopedAdmin):
     @display(description="reason")
     def short_reason(self, row: Event) -> str:
         return shortened(row.reason, 80)
+
+    @display(description="place in the journal")
+    def place(self, row: Event) -> str:
+        entry = JournalEntry.objects.filter(event=row).first()
+        found = entry and checkpoint_containing(entry)
+        if not entry or not found:
+            return "It has none yet: the next checkpoint gives it one."
+        return f"Entry {entry.pk}, in checkpoint {found.pk} of {found.at:%Y-%m-%d %H:%M} UTC and in all later ones"
 
     @display(description="before")
     def was(self, row: Event) -> str:

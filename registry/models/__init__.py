@@ -10,6 +10,7 @@ from registry.models.catalog import (
     RegisteredModelUserPermission,
     StageChange,
 )
+from registry.models.checkpoints import Checkpoint, JournalEntry, JournalNode, Unnumbered
 from registry.models.contents import Attachment, Safety, ScanReport, SignatureCheck, SigningKey
 from registry.models.evaluations import Evaluation, EvaluationMetric
 from registry.models.events import Delivery, DeliveryAttempt, Event, OutboxItem, Webhook
@@ -37,12 +38,15 @@ __all__ = [
     "Artifact",
     "Attachment",
     "Blob",
+    "Checkpoint",
     "Delivery",
     "DeliveryAttempt",
     "Evaluation",
     "EvaluationMetric",
     "Event",
     "IdempotencyKey",
+    "JournalEntry",
+    "JournalNode",
     "Mail",
     "Manifest",
     "ModelVersion",
@@ -65,6 +69,7 @@ __all__ = [
     "Stage",
     "StageChange",
     "Tier",
+    "Unnumbered",
     "Upload",
     "UploadFile",
     "User",

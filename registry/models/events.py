@@ -8,6 +8,7 @@ from typing import ClassVar
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 
+from registry.models.checkpoints import SaltsGo, ToBeNumbered
 from registry.models.immutability import AppendOnlyModel
 from registry.models.leases import Leased
 from registry.models.people import Namespace, User
@@ -38,7 +39,7 @@ class Event(AppendOnlyModel):
     objects = scoped_by("namespace_id").as_manager()
 
     class Meta:
-        triggers: ClassVar = [AppendOnly()]
+        triggers: ClassVar = [AppendOnly(), ToBeNumbered(), SaltsGo()]
         indexes: ClassVar = [
             models.Index(fields=["namespace", "-id"], name="event_newest_first"),
             models.Index(fields=["subject_kind", "subject_id", "-id"], name="event_of_subject"),

@@ -11,6 +11,7 @@ import pgtrigger
 from django.apps import apps
 from django.db import models
 
+from registry.models.checkpoints import JournalWaits
 from registry.models.immutability import AppendOnlyModel
 from registry.models.people import Namespace, User
 from registry.models.triggers import (
@@ -173,6 +174,7 @@ class Redaction(models.Model):
         triggers: ClassVar = [
             NeverDeleted(),
             TwoPeople(),
+            JournalWaits(),
             Fixed(
                 [
                     "id",

@@ -12,12 +12,14 @@ from registry.tasks.artifacts import (
     sweep_versions,
     verify_version,
 )
+from registry.tasks.journal import checkpoint_journal, verify_journal
 from registry.tasks.mail import send_mail, sweep_mail
 from registry.tasks.outbox import drain_outbox, sweep_deliveries, tell_webhook
 from registry.tasks.redactions import remove_redacted_files
 from registry.tasks.signatures import sweep_signatures, verify_signatures
 
 __all__ = [
+    "checkpoint_journal",
     "collect_garbage",
     "drain_outbox",
     "publish_version",
@@ -34,6 +36,7 @@ __all__ = [
     "sweep_signatures",
     "sweep_versions",
     "tell_webhook",
+    "verify_journal",
     "verify_signatures",
     "verify_version",
 ]

@@ -26,6 +26,7 @@ from registry.actions.redactions import Named, ask_redaction
 from registry.actions.uploads import create_upload
 from registry.actions.webhooks import create_webhook
 from registry.artifacts.manifests import Entry
+from registry.journal.checkpoints import add_checkpoint
 from registry.journal.webhooks import plan_deliveries
 from registry.models import (
     SYSTEM,
@@ -150,6 +151,7 @@ def scene(cast: Cast) -> Scene:
     )
     token, _ = issue_token(user=cast.user("ben"), name="ben's", by=SYSTEM)
     run = Run.objects.filter(namespace=cast.namespace).first() or pytest.fail("the factory made no run")
+    add_checkpoint()
     return Scene(
         cast=cast,
         production=production,

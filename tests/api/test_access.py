@@ -58,6 +58,7 @@ SIGNED_IN: dict[tuple[str, str], tuple[str, int]] = {
     ("namespaces", "GET"): ("", 200),
     ("resolve", "GET"): ("ref={ref}", 404),
     ("search", "GET"): ("namespace={namespace}", 404),
+    ("journal-checkpoint", "GET"): ("", 200),
     ("compare", "GET"): ("ref={ref}&ref={other}", 404),
     ("lineage-graph", "GET"): ("node={ref}", 404),
     ("lineage-path", "GET"): ("from={ref}&to={other}", 404),

@@ -5,12 +5,15 @@ Part of `assay.Client`, which is where these calls are found.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from assay.answers import Evaluation
+from assay.chain import goes_on
 from assay.documents import Documents
-from assay.references import namespace_path
+from assay.errors import DigestMismatch
+from assay.notes import Key, NoteIsWrong, checkpoint_in, opened
+from assay.references import API, namespace_path
 
 
 class Evidence(Documents):
@@ -76,3 +79,31 @@ class Evidence(Documents):
         given = {name: value for name, value in asked.items() if value is not None}
         with self._connection.stream(path, given) as response:
             return response.read()
+
+    def checkpoint(self, *, since: str | None = None, keys: Sequence[str] = ()) -> str:
+        """The newest checkpoint that the server signed over its journal, as a note to be kept where its administrators
+        cannot change it. With one that was kept (`since`), that the journal goes on from it.
+
+        `keys` are the server's public ones; without any, those that it tells itself, which shows no more than that it
+        agrees with itself. Raises DigestMismatch when history is not what it was, or the signature is another's.
+        """
+        try:
+            # Its size is asked for; whether it is signed is looked at when the keys are known.
+            kept = checkpoint_in(f"{since.rpartition(chr(10) * 2)[0]}\n") if since is not None else None
+            answer = self._connection.call(
+                "GET", f"{API}/journal/checkpoint", params={"since": kept.size if kept else None}
+            )
+            trusted = [Key.parse(key) for key in keys or answer["keys"]]
+            newest = checkpoint_in(opened(answer["note"], trusted))
+            if since is not None:
+                opened(since, trusted)
+        except NoteIsWrong as wrong:
+            raise DigestMismatch(f"The checkpoint is not to be relied on: {wrong}.") from None
+        except ValueError:
+            raise DigestMismatch("A key is as `manage.py journal key` prints it.") from None
+        if kept and not goes_on(kept, newest, [bytes.fromhex(each) for each in answer["consistency"]]):
+            raise DigestMismatch(
+                f"The journal does not go on from checkpoint {kept.number}, which was kept: history was written anew."
+            )
+        note: str = answer["note"]
+        return note

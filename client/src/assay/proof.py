@@ -1,8 +1,8 @@
 """What an evidence document proves by itself: no server is asked, and no access is needed.
 
 A document is text that somebody hands over, so nothing about it is trusted. That it is whole and that its parts agree
-can be found here; that the server wrote it cannot: its journal holds the document's digest (`evidence.exported`), and
-an older document of the same version shows whether an entry was rewritten since.
+is found here; that a server wrote it, and that its entries are in that server's journal, with the server's key. Without
+it, an older document of the same version shows whether an entry was rewritten since.
 """
 
 from __future__ import annotations
@@ -11,15 +11,17 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypedDict
 
+from assay import chain
 from assay.digest import manifest_digest
 from assay.errors import DigestMismatch, PathRefused
+from assay.notes import Key
 
 FORMAT = "assay-evidence/1"
-_OUTSIDE = {"exported", "digest"}
+_OUTSIDE = {"exported", "digest", "proof"}
 _MARK = re.compile(r"\[redacted [0-9a-f]{12}\]")
 # Stages that are entered by a promotion only.
 _GUARDED = ("staging", "production")
@@ -43,14 +45,21 @@ class Checked(TypedDict):
     findings: list[Finding]
 
 
-def check(path: str | os.PathLike[str], against: str | os.PathLike[str] | None = None) -> Checked:
-    """Check the document in a file, `against` an older one if given. Raises PathRefused for one that cannot be read,
-    DigestMismatch for one that is no evidence document."""
-    document = _read(path)
-    findings = [*_guarded(document, Path(path).name)]
+def check(
+    path: str | os.PathLike[str],
+    against: str | os.PathLike[str] | None = None,
+    *,
+    keys: Sequence[str | os.PathLike[str]] = (),
+) -> Checked:
+    """Check the document in a file, `against` an older one if given, with the server's public keys: each as the server
+    prints it, or the path of a file that holds some. Raises PathRefused for what cannot be read, DigestMismatch for
+    what is no evidence document, or no key."""
+    document, given = _read(path), [key for each in keys for key in _keys(each)]
+    findings = [*_guarded(document, Path(path).name, given)]
     if against is not None:
         older = _read(against)
         findings.append(_rewritten(document, older, Path(against).name))
+        findings += _continued(document, older, Path(against).name, given)
     about = document["about"] if isinstance(document.get("about"), dict) else {}
     return {
         "ok": all(finding["ok"] for finding in findings),
@@ -67,6 +76,10 @@ def sha256_of(value: Any) -> str:
     return f"sha256:{hashlib.sha256(text.encode('utf-8', 'surrogatepass')).hexdigest()}"
 
 
+def _digest(document: dict[str, Any]) -> str:
+    return sha256_of({key: value for key, value in document.items() if key not in _OUTSIDE})
+
+
 def _read(path: str | os.PathLike[str]) -> dict[str, Any]:
     try:
         document = json.loads(Path(path).read_bytes())
@@ -79,11 +92,26 @@ def _read(path: str | os.PathLike[str]) -> dict[str, Any]:
     return document
 
 
-def _guarded(document: dict[str, Any], name: str) -> Iterator[Finding]:
+def _keys(given: str | os.PathLike[str]) -> list[Key]:
+    if isinstance(given, str) and "+" in given and not Path(given).exists():
+        lines = [given]
+    else:
+        try:
+            lines = Path(given).read_text().split()
+        except (OSError, UnicodeDecodeError) as error:
+            raise PathRefused(f"{given} is no key, and cannot be read as a file of keys: {error}.") from None
+    try:
+        return [Key.parse(line) for line in lines]
+    except ValueError:
+        raise DigestMismatch(f"{given} is no public key as `manage.py journal key` prints it.") from None
+
+
+def _guarded(document: dict[str, Any], name: str, keys: Sequence[Key]) -> Iterator[Finding]:
     """Every finding; where a part has not the shape that it should have, that is the finding."""
     try:
         yield _whole(document, name)
         yield from _journal(document["journal"])
+        yield from (_finding("proof", *found) for found in chain.findings(document, _digest(document), keys))
         for told in document["versions"]:
             yield from _version(told, document["journal"]["events"])
     except (KeyError, TypeError, AttributeError, ValueError, IndexError, PathRefused) as error:
@@ -95,7 +123,7 @@ def _finding(about: str, ok: bool, sentence: str) -> Finding:
 
 
 def _whole(document: dict[str, Any], name: str) -> Finding:
-    found = sha256_of({key: value for key, value in document.items() if key not in _OUTSIDE})
+    found = _digest(document)
     if found == document["digest"]:
         return _finding(name, True, "Nothing in it was changed since its digest was made.")
     return _finding(name, False, f"It was changed: its digest would be {found}.")
@@ -198,7 +226,7 @@ def _rewritten(document: dict[str, Any], older: dict[str, Any], name: str) -> Fi
     try:
         now = {event["id"]: event for event in document["journal"]["events"]}
         then = {event["id"]: event for event in older["journal"]["events"]}
-        if older["digest"] != sha256_of({k: v for k, v in older.items() if k not in _OUTSIDE}):
+        if older["digest"] != _digest(older):
             return _finding(name, False, "The older document was changed.")
         subjects = {told["version"]["id"] for told in document["versions"]}
         gone = [pk for pk, event in then.items() if pk not in now and event["subject"]["id"] in subjects]
@@ -210,6 +238,21 @@ def _rewritten(document: dict[str, Any], older: dict[str, Any], name: str) -> Fi
         return _finding(name, False, f"Journal entries were rewritten or taken out since: {told}.")
     both = len(then.keys() & now.keys())
     return _finding(name, True, f"The {both} journal entries that both documents have are the same.")
+
+
+def _continued(
+    document: dict[str, Any], older: dict[str, Any], name: str, keys: Sequence[Key]
+) -> Iterator[Finding]:
+    """Whether both are of one journal, of which the newer shows more."""
+    try:
+        found = chain.findings(older, _digest(older), keys)
+        yield from (_finding(name, *each) for each in found if not each[0])
+        why = chain.forked(document, older)
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        why = f"It has not the shape of evidence: {type(error).__name__} {error}."
+    yield _finding(
+        name, not why, why or "The journal of the newer one goes on from it, as far as the two show."
+    )
 
 
 def _alike(then: dict[str, Any], now: dict[str, Any]) -> bool:

@@ -29,6 +29,7 @@ from tests.console.scene import Scene, make_scene
 from tests.registry.admin.furnished import (
     EDITORS_ONLY,
     LABELS,
+    OF_THE_JOURNAL,
     act_page,
     admin_of,
     administrator,
@@ -77,7 +78,7 @@ def test_a_model_without_a_rule_has_no_pages(scene: Scene, monkeypatch: pytest.M
 def test_the_pages_open(scene: Scene) -> None:
     for label in LABELS:
         # Webhooks are their editors'; tokens are one's own.
-        client = signed_in(scene.people["ada" if label in EDITORS_ONLY else "cora"])
+        client = signed_in(scene.people["ada" if label in EDITORS_ONLY | OF_THE_JOURNAL else "cora"])
         paths = [page(label, "changelist"), page(label, "change", row_of(scene, label).pk)]
         for path in [*paths, f"{paths[0]}?q=card"]:
             assert client.get(path).status_code == 200, path
@@ -110,7 +111,10 @@ def test_nobody_adds_changes_or_deletes(scene: Scene, who: str) -> None:
 
 def test_what_is_not_ones_own_is_not_there(scene: Scene) -> None:
     outsider = signed_in(make_scene(f"-{secrets.token_hex(3)}").people["ada"])
-    for label in LABELS:
+    operator = signed_in(scene.people["cora"])
+    for label in OF_THE_JOURNAL:
+        assert operator.get(page(label, "change", row_of(scene, label).pk)).status_code == 404
+    for label in set(LABELS) - OF_THE_JOURNAL:
         row = row_of(scene, label)
         assert outsider.get(page(label, "change", row.pk)).status_code == 404, label
         assert f"/{row.pk}/" not in told(outsider.get(page(label, "changelist"))), label

@@ -348,6 +348,7 @@ KEPT = {
     "lineage.supply": {"digest"},
     "registry.attachment": {"kind", "sha256"},
     "registry.blob": {"sha256", "tier", "state", "quarantine_reason"},
+    "registry.checkpoint": {"root", "previous", "note"},
     "registry.delivery": {"state"},
     "registry.deliveryattempt": {"sent"},  # the address without its query, and headers of ours
     "registry.evaluation": {"dataset_digest"},

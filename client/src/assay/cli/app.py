@@ -51,7 +51,7 @@ PANELS = {
         catalog.search,
         catalog.compare,
     ),
-    "Evidence": (lifecycle.evaluate, lifecycle.check, evidence.evidence),
+    "Evidence": (lifecycle.evaluate, lifecycle.check, evidence.evidence, evidence.checkpoint),
     "Lifecycle": (
         lifecycle.promote,
         lifecycle.promotion,

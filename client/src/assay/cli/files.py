@@ -122,6 +122,15 @@ def verify(
         Path | None,
         typer.Option("--against", help="Of evidence: an older document, to find what was rewritten since."),
     ] = None,
+    key: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--key",
+            metavar="KEY|FILE",
+            help="Of evidence: the server's public key, from its administrators. May be repeated.",
+            show_default=False,
+        ),
+    ] = None,
     url: Url = None,
     token: Token = None,
     as_json: Json = False,
@@ -129,7 +138,7 @@ def verify(
     """Compare a folder with a version and name the files that differ, are missing or are extra. Or check evidence that
     `assay evidence` saved: a .json file alone; no server is asked."""
     if ref is None and manifest is None and folder.suffix == ".json":
-        verify_evidence(folder, against, as_json)
+        verify_evidence(folder, against, key or [], as_json)
         return
     if (ref is None) == (manifest is None):
         raise typer.BadParameter("give a reference or --manifest.", param_hint="REF")

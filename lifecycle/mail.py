@@ -6,8 +6,10 @@ from collections.abc import Iterable
 
 from django.urls import reverse
 
+from lifecycle.actions.holds import can_decide as can_lift
 from lifecycle.actions.promotions import can_decide
 from lifecycle.approvals import groups_of
+from lifecycle.holds import waiting
 from lifecycle.models import Promotion
 from registry.journal.mailing import plan_mail
 from registry.models import Event, ModelVersion, Principal, RegisteredModel, User
@@ -28,6 +30,8 @@ def mail_people(event: Event) -> None:
         _not_passed(event, _promotion(event.subject_id))
     elif event.type == "waiver.asked":
         _waiver(event)
+    elif event.type == "hold.lift_asked":
+        _lift(event)
     elif event.type in DOWN:
         _down(event)
 
@@ -82,6 +86,21 @@ def _waiver(event: Event) -> None:
             f"Why: {told['why']}"
         ),
         path=reverse("promotion-page", args=[promotion.pk]),
+    )
+
+
+def _lift(event: Event) -> None:
+    lift = waiting().filter(pk=(event.after or {})["lift"]).first()
+    if lift is None:
+        return
+    version = lift.hold.version
+    may = holders(Permission.HOLD_DECIDE, version.model.namespace)
+    plan_mail(
+        event,
+        [user for user in may if can_lift(Principal(user=user), lift)],
+        subject=f"Waits for you: a legal hold of {version.reference}",
+        text=f"{lift.by.get_username()} asks to lift it: {lift.reason}\nIt was placed for: {lift.hold.reason}",
+        path=reverse("admin:lifecycle_legalhold_change", args=[lift.hold_id]),
     )
 
 

@@ -36,6 +36,8 @@ class Permission(StrEnum):
     NAMESPACE_EDIT = "namespace.edit"
     WEBHOOK_EDIT = "webhook.edit"
     RETENTION_EDIT = "retention.edit"
+    HOLD_PLACE = "hold.place"
+    HOLD_DECIDE = "hold.decide"
     REDACTION_ASK = "redaction.ask"
     REDACTION_DECIDE = "redaction.decide"
     JOURNAL_READ = "journal.read"
@@ -95,6 +97,7 @@ ROLES: dict[Role, frozenset[Permission]] = {
         P.INCIDENT_CLOSE,
         P.VERSION_VERIFY,
         P.VERSION_RESTORE,
+        P.HOLD_DECIDE,
     },
     Role.NAMESPACE_ADMIN: _ENGINEER
     | _AUDIT
@@ -107,6 +110,9 @@ ROLES: dict[Role, frozenset[Permission]] = {
         P.NAMESPACE_EDIT,
         P.WEBHOOK_EDIT,
         P.RETENTION_EDIT,
+        # Placing a legal hold and asking for its end; whoever asks does not decide.
+        P.HOLD_PLACE,
+        P.HOLD_DECIDE,
     },
     Role.AUDITOR: _AUDIT,
 }

@@ -8,10 +8,12 @@ from typing import Any
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
+from lifecycle import holds
 from lifecycle.actions.glass import can_review
+from lifecycle.actions.holds import can_decide as can_lift
 from lifecycle.api.shows import promotion_rows
 from lifecycle.glass import unreviewed
-from lifecycle.models import BreakGlass, Promotion, State
+from lifecycle.models import BreakGlass, HoldLift, Promotion, State
 from lineage.models import Run
 from registry.models import Principal, RegisteredModelGroupPermission, RoleGroup, User
 from registry.models.visibility import namespaces_where
@@ -32,17 +34,21 @@ class Review:
 
 @dataclass(frozen=True)
 class Inbox:
-    """The desk's lists: oldest first where something waits, newest first where it is over."""
+    """The desk's lists: oldest first where something waits, newest first where it is over.
+
+    `lifts` ask that a legal hold be lifted, where this person may decide on that.
+    """
 
     mine: list[Promotion]
     others: list[Promotion]
     evaluating: list[Promotion]
     decided: list[Promotion]
     reviews: list[Review]
+    lifts: list[HoldLift]
 
 
 def inbox(principal: Principal) -> Inbox:
-    """The desk of this person, in a constant number of queries, but for broken glass, which is rare."""
+    """The desk of this person, in a constant number of queries, but for broken glass and lifts, which are rare."""
     now = timezone.now()
     seen = _seen(principal)
     waiting = seen.filter(state=State.AWAITING_APPROVAL).order_by("requested_at", "pk")
@@ -57,6 +63,7 @@ def inbox(principal: Principal) -> Inbox:
             Review(row, overdue=row.due_at <= now, mine=can_review(principal, row))
             for row in unreviewed().visible_to(principal).order_by("due_at", "pk")[:MOST]  # type: ignore[attr-defined]
         ],
+        lifts=[lift for lift in _lifts(principal)[:MOST] if can_lift(principal, lift)],
     )
 
 
@@ -64,6 +71,11 @@ def count_waiting(principal: Principal) -> int:
     """How many promotions wait for this person. Two queries."""
     rows = Promotion.objects.visible_to(principal).filter(state=State.AWAITING_APPROVAL)
     return _for(principal, rows).count()
+
+
+def _lifts(principal: Principal) -> QuerySet[HoldLift]:
+    theirs = namespaces_where(principal, Permission.HOLD_DECIDE)
+    return holds.waiting().filter(hold__version__model__namespace__in=theirs)
 
 
 def _seen(principal: Principal) -> QuerySet[Promotion]:

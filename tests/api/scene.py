@@ -16,7 +16,7 @@ from lifecycle.actions.deployments import report_deployment
 from lifecycle.actions.freezes import set_freeze
 from lifecycle.actions.incidents import open_incident
 from lifecycle.actions.policies import draft_policy
-from lifecycle.models import FreezeWindow, Incident, Policy, Promotion, Waiver
+from lifecycle.models import FreezeWindow, Incident, LegalHold, Policy, Promotion, Waiver
 from lineage.models import Run
 from registry.actions.aliases import move_alias
 from registry.actions.attachments import add_attachment
@@ -42,6 +42,7 @@ from registry.models import (
 from tests.api.routes import Route
 from tests.cast import Cast
 from tests.factories import a_waiver, promotion_at, staged_version
+from tests.lifecycle.holding import held
 from tests.registry.artifacts.signing import a_key, pem_of
 
 RECEIVER = "http://127.0.0.1:9/hook"
@@ -65,6 +66,7 @@ class Scene:
     waiver: Waiver
     incident: Incident
     freeze: FreezeWindow
+    hold: LegalHold
     policy: Policy
 
     def ids(self) -> dict[str, Any]:
@@ -100,6 +102,9 @@ class Scene:
             "incident-close": self.incident,
             "freeze-end": self.freeze,
             "waiver-refuse": self.waiver,
+            "hold-lift": self.hold,
+            "hold-grant": self.hold,
+            "hold-refuse": self.hold,
             "promotion-page": self.asking,
             "admin:desk-promotion": self.asking,
             "upload": self.upload,
@@ -180,6 +185,7 @@ def scene(cast: Cast) -> Scene:
             reason="year's end",
             by=cast.principal("ada"),
         ),
+        hold=held(cast, production),
         attachment=add_attachment(
             version=production,
             kind="supplier_report",

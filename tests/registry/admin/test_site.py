@@ -15,8 +15,9 @@ from django.urls import reverse
 from django.utils import timezone
 
 from lifecycle.actions.freezes import set_freeze
+from lifecycle.actions.holds import ask_lift, decide_lift, place_hold
 from lifecycle.actions.promotions import move_version
-from lifecycle.models import BreakGlass, LegalHold, Quarantine, RetentionPolicy, TierMove
+from lifecycle.models import BreakGlass, Quarantine, RetentionPolicy, TierMove
 from lifecycle.models.glass import REVIEWED_WITHIN
 from registry.actions.keys import add_signing_key
 from registry.actions.people import create_user, issue_token
@@ -65,7 +66,8 @@ def scene(db: None) -> Scene:
     RetentionPolicy.objects.create(namespace=made.namespace)
     blob = Artifact.objects.filter(manifest=version.manifest)[0].blob
     TierMove.objects.create(blob=blob, version=version, to_tier="cold")
-    hold = LegalHold.objects.create(version=version, reason="a dispute", placed_by=ada)
+    hold = place_hold(version=version, reason="a dispute", by=Principal(user=ada))
+    ask_lift(hold=hold, reason="settled", by=Principal(user=ada))
     place = Named("legalhold", str(hold.pk), "reason")
     ask_redaction(namespace=made.namespace, reason="a name", places=[place], by=Principal(user=ada))
     Quarantine.objects.create(version=version, reason="bad labels", by=ada, at=timezone.now())
@@ -312,11 +314,12 @@ def test_a_version_is_deleted_and_read_as_a_tombstone(scene: Scene) -> None:
     shown = told(eve.get(f"{path}delete-for-good/"))
     assert "It can never be downloaded, promoted or restored again" in shown
     assert "nothing else needs will be removed after 7 days" in shown
-    hold = LegalHold.objects.create(version=version, reason="Case 12.", placed_by=scene.people["ada"])
+    hold = place_hold(version=version, reason="Case 12.", by=scene.principal("ada"))
     refused = told(eve.post(f"{path}delete-for-good/", {"reason": "obsolete"}))
     assert "cannot be deleted: this stands against it." in refused
     assert "Case 12." in refused
-    LegalHold.objects.filter(pk=hold.pk).update(lifted_by=scene.people["ada"], lifted_at=timezone.now())
+    ask_lift(hold=hold, reason="settled", by=scene.principal("ada"))
+    decide_lift(hold=hold, verdict="grant", reason="seen", by=scene.principal("cora"))
     assert eve.post(f"{path}delete-for-good/", {"reason": "obsolete since May"}).status_code == 302
     assert type(version).objects.get(pk=version.pk).status == "deleted"
     changed = told(eve.get(f"{path}change/"))

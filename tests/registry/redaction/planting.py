@@ -10,6 +10,7 @@ from typing import Any
 from django.db import connection
 from django.utils import timezone
 
+from lifecycle.actions.holds import ask_lift, decide_lift, place_hold
 from lifecycle.actions.policies import report_check
 from lifecycle.actions.promotions import decide_promotion, request_promotion
 from lifecycle.actions.quarantine import lift_quarantine, quarantine_versions
@@ -114,6 +115,9 @@ def planted(cast: Cast) -> Planted:
     quarantine_versions(versions=[version], reason=CANARY, by=cora, found_by={"dataset": [CANARY]})
     grant_role(namespace=cast.namespace, user=cast.user("ada"), role="production_operator", by=SYSTEM)
     lift_quarantine(versions=[version], reason=CANARY, by=ada)
+    hold = place_hold(version=version, reason=CANARY, by=ada)
+    ask_lift(hold=hold, reason=CANARY, by=ada)
+    decide_lift(hold=hold, verdict="refuse", reason=CANARY, by=cora)
     LineageEvent.objects.create(
         namespace=cast.namespace,
         digest="e" * 64,

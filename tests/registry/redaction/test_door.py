@@ -329,6 +329,7 @@ KEPT = {
     "lifecycle.incident": {"severity"},
     "lifecycle.breakglass": {"verdict"},
     "lifecycle.freezewindow": {"target"},
+    "lifecycle.holddecision": {"verdict"},
     "lifecycle.waiverdecision": {"verdict"},
     "lifecycle.deployment": {"serves", "digest", "drift"},
     "lifecycle.deploymentchange": {"what", "digest", "serves", "drift"},

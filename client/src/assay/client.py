@@ -29,6 +29,7 @@ from assay.errors import VersionFailed
 from assay.evidence import Evidence
 from assay.freezes import Freezes
 from assay.glass import BrokenGlass
+from assay.holds import Holds
 from assay.http import Connection, Parameters
 from assay.incidents import Incidents
 from assay.policies import Policies
@@ -52,6 +53,7 @@ class Client(
     Approvals,
     Freezes,
     BrokenGlass,
+    Holds,
     Webhooks,
 ):
     """Speaks to the server at `url` as the holder of `token`.

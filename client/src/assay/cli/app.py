@@ -16,6 +16,7 @@ from assay.cli import (
     files,
     freezes,
     glass,
+    holds,
     importing,
     incident,
     incidents,
@@ -82,6 +83,7 @@ app.add_typer(keys.app, rich_help_panel="Evidence")
 app.add_typer(incident.app, rich_help_panel="Lifecycle")
 app.add_typer(waivers.app, rich_help_panel="Lifecycle")
 app.add_typer(freezes.app, rich_help_panel="Lifecycle")
+app.add_typer(holds.app, rich_help_panel="Lifecycle")
 app.add_typer(glass.app, rich_help_panel="Lifecycle")
 app.add_typer(policies.app, rich_help_panel="Lifecycle")
 app.add_typer(webhook.app, rich_help_panel="Lifecycle")

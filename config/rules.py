@@ -27,6 +27,9 @@ RULES: dict[tuple[str, str], Rule] = {
     ("members", "GET"): Holds(P.NAMESPACE_READ),
     ("members", "POST"): Holds(P.ROLE_GRANT),
     ("member", "DELETE"): Holds(P.ROLE_GRANT),
+    ("grants", "GET"): Holds(P.NAMESPACE_READ),
+    ("grant-confirm", "POST"): Holds(P.ROLE_CONFIRM),
+    ("grant-refuse", "POST"): Holds(P.ROLE_CONFIRM),
     ("groups", "GET"): Holds(P.NAMESPACE_READ),
     ("groups", "POST"): Holds(P.ROLE_GRANT),
     ("models", "GET"): Holds(P.NAMESPACE_READ),
@@ -209,6 +212,10 @@ ADMIN_RULES: dict[str, AdminRule] = {
             "revoke": Holds(P.ROLE_GRANT),
             "edit": Holds(P.NAMESPACE_EDIT),
         },
+    ),
+    "registry.RoleGrant": AdminRule(
+        "asked on the namespace's page; who gave whom the operator's role is history, and somebody else confirms",
+        {"confirm": Holds(P.ROLE_CONFIRM), "refuse": Holds(P.ROLE_CONFIRM)},
     ),
     "registry.User": AdminRule(
         "members see each other's names; accounts are the platform's, and none is deleted: what it did stays its own",

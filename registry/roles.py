@@ -32,6 +32,7 @@ class Permission(StrEnum):
     POLICY_EDIT = "policy.edit"
     POLICY_PUBLISH = "policy.publish"
     ROLE_GRANT = "role.grant"
+    ROLE_CONFIRM = "role.confirm"
     KEY_EDIT = "key.edit"
     NAMESPACE_EDIT = "namespace.edit"
     WEBHOOK_EDIT = "webhook.edit"
@@ -98,6 +99,7 @@ ROLES: dict[Role, frozenset[Permission]] = {
         P.VERSION_VERIFY,
         P.VERSION_RESTORE,
         P.HOLD_DECIDE,
+        P.ROLE_CONFIRM,
     },
     Role.NAMESPACE_ADMIN: _ENGINEER
     | _AUDIT
@@ -106,6 +108,7 @@ ROLES: dict[Role, frozenset[Permission]] = {
         P.POLICY_EDIT,
         P.POLICY_PUBLISH,
         P.ROLE_GRANT,
+        P.ROLE_CONFIRM,
         P.KEY_EDIT,
         P.NAMESPACE_EDIT,
         P.WEBHOOK_EDIT,
@@ -116,6 +119,9 @@ ROLES: dict[Role, frozenset[Permission]] = {
     },
     Role.AUDITOR: _AUDIT,
 }
+
+# Given by two: an admin asks, and somebody else confirms.
+BY_TWO = frozenset({Role.PRODUCTION_OPERATOR})
 
 # Whoever is designated reviewer of a model, where a policy names groups: no group is called so.
 DESIGNATED = "designated_reviewers"

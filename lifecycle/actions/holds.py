@@ -10,13 +10,12 @@ from django.utils import timezone
 
 from lifecycle import promotions
 from lifecycle.actions.promotions import AlreadyDecided, OwnRequest
-from lifecycle.gates.kinds import accounts_of
 from lifecycle.holds import hold_rows, open_lift
 from lifecycle.models import HoldDecision, HoldLift, LegalHold
 from registry.errors import DomainError, Forbidden, InvalidInput
 from registry.journal import record
 from registry.models import ModelVersion, Principal
-from registry.permissions import check_can
+from registry.permissions import accounts_of, check_can
 from registry.references import VersionDeleted
 from registry.roles import Permission
 

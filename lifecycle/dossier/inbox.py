@@ -15,7 +15,9 @@ from lifecycle.api.shows import promotion_rows
 from lifecycle.glass import unreviewed
 from lifecycle.models import BreakGlass, HoldLift, Promotion, State
 from lineage.models import Run
-from registry.models import Principal, RegisteredModelGroupPermission, RoleGroup, User
+from registry.actions.grants import can_confirm
+from registry.actions.grants import waiting as waiting_grants
+from registry.models import Principal, RegisteredModelGroupPermission, RoleGrant, RoleGroup, User
 from registry.models.visibility import namespaces_where
 from registry.roles import DESIGNATED, Permission
 
@@ -36,7 +38,7 @@ class Review:
 class Inbox:
     """The desk's lists: oldest first where something waits, newest first where it is over.
 
-    `lifts` ask that a legal hold be lifted, where this person may decide on that.
+    `lifts` ask that a legal hold be lifted, `grants` that somebody be an operator, where this person may decide.
     """
 
     mine: list[Promotion]
@@ -45,10 +47,12 @@ class Inbox:
     decided: list[Promotion]
     reviews: list[Review]
     lifts: list[HoldLift]
+    grants: list[RoleGrant]
 
 
 def inbox(principal: Principal) -> Inbox:
-    """The desk of this person, in a constant number of queries, but for broken glass and lifts, which are rare."""
+    """The desk of this person, in a constant number of queries, but for broken glass, lifts and grants, which are
+    rare."""
     now = timezone.now()
     seen = _seen(principal)
     waiting = seen.filter(state=State.AWAITING_APPROVAL).order_by("requested_at", "pk")
@@ -63,6 +67,7 @@ def inbox(principal: Principal) -> Inbox:
             Review(row, overdue=row.due_at <= now, mine=can_review(principal, row))
             for row in unreviewed().visible_to(principal).order_by("due_at", "pk")[:MOST]  # type: ignore[attr-defined]
         ],
+        grants=[grant for grant in _grants(principal)[:MOST] if can_confirm(principal, grant)],
         lifts=[lift for lift in _lifts(principal)[:MOST] if can_lift(principal, lift)],
     )
 
@@ -71,6 +76,10 @@ def count_waiting(principal: Principal) -> int:
     """How many promotions wait for this person. Two queries."""
     rows = Promotion.objects.visible_to(principal).filter(state=State.AWAITING_APPROVAL)
     return _for(principal, rows).count()
+
+
+def _grants(principal: Principal) -> QuerySet[RoleGrant]:
+    return waiting_grants().filter(namespace__in=namespaces_where(principal, Permission.ROLE_CONFIRM))
 
 
 def _lifts(principal: Principal) -> QuerySet[HoldLift]:

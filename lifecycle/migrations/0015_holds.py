@@ -12,7 +12,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
     dependencies = [
         ("lifecycle", "0014_break_glass"),
-        ("registry", "0012_hold_permissions"),
+        ("registry", "0012_two_people"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 

@@ -1,5 +1,5 @@
 """The registry's pages in the admin. Those that show what the lifecycle knows (models, versions) are there."""
 
-from registry.admin import deliveries, journal, keys, namespaces, people, redactions, webhooks
+from registry.admin import deliveries, grants, journal, keys, namespaces, people, redactions, webhooks
 
-__all__ = ["deliveries", "journal", "keys", "namespaces", "people", "redactions", "webhooks"]
+__all__ = ["deliveries", "grants", "journal", "keys", "namespaces", "people", "redactions", "webhooks"]

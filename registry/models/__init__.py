@@ -13,6 +13,7 @@ from registry.models.catalog import (
 from registry.models.contents import Attachment, Safety, ScanReport, SignatureCheck, SigningKey
 from registry.models.evaluations import Evaluation, EvaluationMetric
 from registry.models.events import Delivery, DeliveryAttempt, Event, OutboxItem, Webhook
+from registry.models.grants import Membership, RoleGrant
 from registry.models.mails import Mail
 from registry.models.people import (
     SYSTEM,
@@ -45,6 +46,7 @@ __all__ = [
     "IdempotencyKey",
     "Mail",
     "Manifest",
+    "Membership",
     "ModelVersion",
     "Namespace",
     "NamespaceGroupPermission",
@@ -56,6 +58,7 @@ __all__ = [
     "RegisteredModel",
     "RegisteredModelGroupPermission",
     "RegisteredModelUserPermission",
+    "RoleGrant",
     "RoleGroup",
     "Safety",
     "ScanReport",

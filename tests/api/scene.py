@@ -23,6 +23,7 @@ from registry.actions.attachments import add_attachment
 from registry.actions.keys import add_signing_key
 from registry.actions.people import issue_token
 from registry.actions.redactions import Named, ask_redaction
+from registry.actions.roles import grant_role
 from registry.actions.uploads import create_upload
 from registry.actions.webhooks import create_webhook
 from registry.artifacts.manifests import Entry
@@ -34,6 +35,7 @@ from registry.models import (
     Event,
     ModelVersion,
     Redaction,
+    RoleGrant,
     ServiceToken,
     SigningKey,
     Upload,
@@ -67,6 +69,7 @@ class Scene:
     incident: Incident
     freeze: FreezeWindow
     hold: LegalHold
+    grant: RoleGrant
     policy: Policy
 
     def ids(self) -> dict[str, Any]:
@@ -103,6 +106,8 @@ class Scene:
             "freeze-end": self.freeze,
             "waiver-refuse": self.waiver,
             "hold-lift": self.hold,
+            "grant-confirm": self.grant,
+            "grant-refuse": self.grant,
             "hold-grant": self.hold,
             "hold-refuse": self.hold,
             "promotion-page": self.asking,
@@ -155,6 +160,9 @@ def scene(cast: Cast) -> Scene:
     )
     token, _ = issue_token(user=cast.user("ben"), name="ben's", by=SYSTEM)
     run = Run.objects.filter(namespace=cast.namespace).first() or pytest.fail("the factory made no run")
+    grant_role(
+        namespace=cast.namespace, user=cast.user("vera"), role="production_operator", by=cast.principal("ada")
+    )
     return Scene(
         cast=cast,
         production=production,
@@ -186,6 +194,7 @@ def scene(cast: Cast) -> Scene:
             by=cast.principal("ada"),
         ),
         hold=held(cast, production),
+        grant=RoleGrant.objects.get(namespace=cast.namespace, state="asked"),
         attachment=add_attachment(
             version=production,
             kind="supplier_report",

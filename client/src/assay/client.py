@@ -32,6 +32,7 @@ from assay.glass import BrokenGlass
 from assay.holds import Holds
 from assay.http import Connection, Parameters
 from assay.incidents import Incidents
+from assay.members import Members
 from assay.policies import Policies
 from assay.redactions import Redactions
 from assay.references import API, Reference, model_path, namespace_path, version_path
@@ -54,6 +55,7 @@ class Client(
     Freezes,
     BrokenGlass,
     Holds,
+    Members,
     Webhooks,
 ):
     """Speaks to the server at `url` as the holder of `token`.

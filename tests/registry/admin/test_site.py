@@ -22,6 +22,7 @@ from lifecycle.models.glass import REVIEWED_WITHIN
 from registry.actions.keys import add_signing_key
 from registry.actions.people import create_user, issue_token
 from registry.actions.redactions import Named, ask_redaction
+from registry.actions.roles import grant_role
 from registry.admin.scoped import EstimatingPaginator, ScopedAdmin
 from registry.http.access import Holds, SignedInOnly, admin_rules
 from registry.models import (
@@ -68,6 +69,9 @@ def scene(db: None) -> Scene:
     TierMove.objects.create(blob=blob, version=version, to_tier="cold")
     hold = place_hold(version=version, reason="a dispute", by=Principal(user=ada))
     ask_lift(hold=hold, reason="settled", by=Principal(user=ada))
+    grant_role(
+        namespace=made.namespace, user=made.people["vera"], role="production_operator", by=Principal(user=ada)
+    )
     place = Named("legalhold", str(hold.pk), "reason")
     ask_redaction(namespace=made.namespace, reason="a name", places=[place], by=Principal(user=ada))
     Quarantine.objects.create(version=version, reason="bad labels", by=ada, at=timezone.now())

@@ -359,6 +359,7 @@ KEPT = {
     "registry.modelversion": {"status", "format", "safety", "scanned_with", "stage"},
     "registry.redaction": {"state", "fields", "salt", "outcome"},
     "registry.redactionplace": {"kind", "table_name", "row_id", "column_name", "part", "digest"},
+    "registry.rolegrant": {"role", "state"},
     "registry.rolegroup": {"role"},
     "registry.scanreport": {"scanner", "format", "verdict", "findings"},
     "registry.servicetoken": {"name", "prefix", "digest", "scopes"},

@@ -23,6 +23,7 @@ from assay.cli import (
     keys,
     lifecycle,
     lineage,
+    members,
     policies,
     redact,
     reproducing,
@@ -79,6 +80,7 @@ for panel, commands in PANELS.items():
 app.command(rich_help_panel="Lineage", context_settings={"allow_interspersed_args": False})(run.run)
 
 
+app.add_typer(members.app, rich_help_panel="Account")
 app.add_typer(keys.app, rich_help_panel="Evidence")
 app.add_typer(incident.app, rich_help_panel="Lifecycle")
 app.add_typer(waivers.app, rich_help_panel="Lifecycle")

@@ -56,6 +56,7 @@ class LiftInline(ReadOnlyInline):
     fields = ("reason", "by", "at", "verdict", "decided_by", "decided_why", "decided_at")
     readonly_fields = fields
     tab = False
+    hide_title = True
     ordering = ("at", "pk")
     verbose_name_plural = "asked to lift it"
 
@@ -77,8 +78,8 @@ class LiftInline(ReadOnlyInline):
         return row.decision.reason if hasattr(row, "decision") else "\u2013"
 
     @display(description="decided at")
-    def decided_at(self, row: HoldLift) -> Any:
-        return row.decision.at if hasattr(row, "decision") else "\u2013"
+    def decided_at(self, row: HoldLift) -> str:
+        return f"{row.decision.at:%Y-%m-%d %H:%M}" if hasattr(row, "decision") else "\u2013"
 
 
 @admin.register(LegalHold)

@@ -77,6 +77,9 @@ class HoldLift(AppendOnlyModel):
         ]
         indexes: ClassVar = [models.Index(fields=["at"], name="hold_lift_oldest_first")]
 
+    def __str__(self) -> str:
+        return f"lift {self.hold}"
+
 
 class HoldDecision(AppendOnlyModel):
     """Somebody else let the hold go, or kept it, and why."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.db import transaction
 from django.db.models import QuerySet
 from django.utils import timezone
@@ -14,6 +16,7 @@ from registry.permissions import accounts_of, check_can
 from registry.roles import Permission
 
 CONFIRM, REFUSE = "confirm", "refuse"
+STATES = ("asked", "granted", "refused", "expired")
 
 
 class OwnGrant(Forbidden):
@@ -34,6 +37,25 @@ def waiting() -> QuerySet[RoleGrant]:
         state=RoleGrant.State.ASKED, expires_at__gt=timezone.now()
     )
     return rows.select_related("namespace", "user", "asked_by").order_by("asked_at", "pk")
+
+
+def state_of(grant: RoleGrant) -> str:
+    """One of STATES."""
+    over = grant.state == RoleGrant.State.ASKED and grant.expires_at <= timezone.now()
+    return "expired" if over else str(grant.state)
+
+
+def in_state(rows: Any, state: str | None) -> Any:
+    """Those in this state; what is no state leaves all."""
+    now = timezone.now()
+    match state:
+        case "asked":
+            return rows.filter(state=state, expires_at__gt=now)
+        case "expired":
+            return rows.filter(state="asked", expires_at__lte=now)
+        case "granted" | "refused":
+            return rows.filter(state=state)
+    return rows
 
 
 @transaction.atomic

@@ -8,15 +8,13 @@ from django import forms
 from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
-from django.utils import timezone
 from unfold.decorators import display
 from unfold.widgets import UnfoldAdminTextareaWidget
 
-from registry.actions.grants import CONFIRM, REFUSE, can_confirm, decide_grant
+from registry.actions.grants import CONFIRM, REFUSE, can_confirm, decide_grant, in_state, state_of
 from registry.admin.acting import ActPage, ReasonForm, page_action
 from registry.admin.journal import NamespaceFilter
 from registry.admin.scoped import ScopedAdmin
-from registry.api.grants import state_of
 from registry.http.authentication import principal_of
 from registry.models import RoleGrant
 
@@ -45,15 +43,7 @@ class StateFilter(admin.SimpleListFilter):
         ]
 
     def queryset(self, request: HttpRequest, queryset: Any) -> Any:
-        now = timezone.now()
-        match self.value():
-            case "asked":
-                return queryset.filter(state="asked", expires_at__gt=now)
-            case "expired":
-                return queryset.filter(state="asked", expires_at__lte=now)
-            case "granted" | "refused":
-                return queryset.filter(state=self.value())
-        return queryset
+        return in_state(queryset, self.value())
 
 
 @admin.register(RoleGrant)

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from django.db.models import QuerySet
-from django.utils import timezone
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from registry.actions.grants import decide_grant
+from registry.actions.grants import STATES, decide_grant, in_state, state_of
 from registry.actions.roles import LONGEST_REASON
 from registry.api.shows import time_json
 from registry.errors import InvalidInput
@@ -22,7 +20,6 @@ from registry.http.paging import page
 from registry.models import RoleGrant
 
 ROWS = RoleGrant.objects.select_related("namespace", "user", "asked_by", "decided_by")
-STATES = ("asked", "granted", "refused", "expired")
 
 
 class DecidingBody(Body):
@@ -49,12 +46,6 @@ def grant_json(grant: RoleGrant) -> dict[str, Any]:
     }
 
 
-def state_of(grant: RoleGrant) -> str:
-    """One of STATES."""
-    over = grant.state == RoleGrant.State.ASKED and grant.expires_at <= timezone.now()
-    return "expired" if over else str(grant.state)
-
-
 class Grants(Endpoint):
     """The grants of a namespace that took, or take, two people."""
 
@@ -66,8 +57,10 @@ class Grants(Endpoint):
     def get(self, request: Request, namespace: str) -> Response:
         """Newest first; `?state=` asked, granted, refused or expired. They are asked for at `.../members`."""
         rows: Any = ROWS.filter(namespace=self.namespace)
-        if state := request.query_params.get("state"):
-            rows = _in_state(rows, state)
+        state = request.query_params.get("state")
+        if state and state not in STATES:
+            raise InvalidInput(f"state is one of {', '.join(STATES)}.", field="state")
+        rows = in_state(rows, state)
         return page(request, rows, grant_json, order=("-asked_at", "-pk"))
 
 
@@ -83,15 +76,3 @@ class DecideGrant(Endpoint):
         reason = self.read(DecidingBody, request)["reason"]
         decided = decide_grant(grant=self.row, verdict=self.verdict, reason=reason, by=self.principal)
         return Response(grant_json(ROWS.get(pk=decided.pk)))
-
-
-def _in_state(rows: QuerySet[RoleGrant], state: str) -> QuerySet[RoleGrant]:
-    now = timezone.now()
-    match state:
-        case "asked":
-            return rows.filter(state="asked", expires_at__gt=now)
-        case "expired":
-            return rows.filter(state="asked", expires_at__lte=now)
-        case "granted" | "refused":
-            return rows.filter(state=state)
-    raise InvalidInput(f"state is one of {', '.join(STATES)}.", field="state")

@@ -27,6 +27,9 @@ RULES: dict[tuple[str, str], Rule] = {
     ("members", "GET"): Holds(P.NAMESPACE_READ),
     ("members", "POST"): Holds(P.ROLE_GRANT),
     ("member", "DELETE"): Holds(P.ROLE_GRANT),
+    ("grants", "GET"): Holds(P.NAMESPACE_READ),
+    ("grant-confirm", "POST"): Holds(P.ROLE_CONFIRM),
+    ("grant-refuse", "POST"): Holds(P.ROLE_CONFIRM),
     ("groups", "GET"): Holds(P.NAMESPACE_READ),
     ("groups", "POST"): Holds(P.ROLE_GRANT),
     ("models", "GET"): Holds(P.NAMESPACE_READ),
@@ -170,6 +173,12 @@ RULES: dict[tuple[str, str], Rule] = {
     ("retention-plan", "GET"): Holds(P.NAMESPACE_READ),
     ("retention-run", "POST"): Holds(P.RETENTION_EDIT),
     ("version-restore", "POST"): Holds(P.VERSION_RESTORE),
+    ("holds", "GET"): SignedInOnly("lists only what the caller may see"),
+    ("version-holds", "GET"): Holds(P.NAMESPACE_READ),
+    ("version-holds", "POST"): Holds(P.HOLD_PLACE),
+    ("hold-lift", "POST"): Holds(P.HOLD_PLACE),
+    ("hold-grant", "POST"): Holds(P.HOLD_DECIDE),
+    ("hold-refuse", "POST"): Holds(P.HOLD_DECIDE),
     # ---- console and admin
     ("home", "GET"): SignedInOnly("shows only what the person may see"),
     ("model-page", "GET"): Holds(P.NAMESPACE_READ),
@@ -209,6 +218,10 @@ ADMIN_RULES: dict[str, AdminRule] = {
             "revoke": Holds(P.ROLE_GRANT),
             "edit": Holds(P.NAMESPACE_EDIT),
         },
+    ),
+    "registry.RoleGrant": AdminRule(
+        "asked on the namespace's page; who gave whom the operator's role is history, and somebody else confirms",
+        {"confirm": Holds(P.ROLE_CONFIRM), "refuse": Holds(P.ROLE_CONFIRM)},
     ),
     "registry.User": AdminRule(
         "members see each other's names; accounts are the platform's, and none is deleted: what it did stays its own",
@@ -265,6 +278,7 @@ ADMIN_RULES: dict[str, AdminRule] = {
             "open_page": Holds(P.NAMESPACE_READ),
             "evidence": Holds(P.JOURNAL_VERIFY),
             "restore": Holds(P.VERSION_RESTORE),
+            "place_hold": Holds(P.HOLD_PLACE),
             "delete_for_good": Holds(P.VERSION_DELETE),
         },
     ),
@@ -320,7 +334,15 @@ ADMIN_RULES: dict[str, AdminRule] = {
         },
     ),
     "lifecycle.TierMove": AdminRule("what was moved is history"),
-    "lifecycle.LegalHold": AdminRule("holds are history"),
+    "lifecycle.LegalHold": AdminRule(
+        "placed by one person and lifted by two; what was held, and who let it go, is history",
+        {
+            "place": Holds(P.HOLD_PLACE),
+            "ask_lift": Holds(P.HOLD_PLACE),
+            "grant": Holds(P.HOLD_DECIDE),
+            "refuse": Holds(P.HOLD_DECIDE),
+        },
+    ),
 }
 
 __all__ = ["ADMIN_RULES", "RULES", "Anybody", "Holds", "P", "SignedInOnly", "Superuser"]

@@ -72,6 +72,7 @@ UNFOLD: dict[str, Any] = {
             _group(
                 "People",
                 _item("Namespaces", "workspaces", "registry_namespace_changelist"),
+                _item("Grants by two", "how_to_reg", "registry_rolegrant_changelist"),
                 _item("Users", "group", "registry_user_changelist"),
                 _item("Tokens", "key", "registry_servicetoken_changelist"),
             ),

@@ -86,6 +86,7 @@ class Version(CatalogPage):
                     latest_metrics(row.evaluations.all()), measurements(incumbent) if incumbent else []
                 ),
                 "quarantines": [] if row.deleted_at else facts.quarantines(row),
+                "holds": facts.holds(row),
                 "running": running_version(row),
                 "files": files,
                 "count": count,

@@ -34,8 +34,11 @@ def referrers(version: ModelVersion, by: Principal) -> list[str]:
             .values_list("name", flat=True)
         ),
         *(
-            f"It is under a legal hold since {hold.placed_at:%Y-%m-%d}: {hold.reason}"
-            for hold in LegalHold.objects.filter(version=version, lifted_at=None).order_by("placed_at")
+            f"It is under a legal hold since {hold.placed_at:%Y-%m-%d} ({hold.placed_by.get_username()}): "
+            f"{hold.reason.rstrip('.')}. Two people can lift that (assay hold lift {hold.pk})."
+            for hold in LegalHold.objects.filter(version=version, lifted_at=None)
+            .select_related("placed_by")
+            .order_by("placed_at", "pk")
         ),
         *(
             f"A promotion of it to {promotion.target} is open ({promotion.get_state_display().lower()}): "

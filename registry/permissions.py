@@ -73,6 +73,13 @@ def _decides_by_token(principal: Principal, model: RegisteredModel) -> bool:
     return not (token and token.namespace_id not in (None, model.namespace_id))
 
 
+def accounts_of(people: set[Any]) -> set[Any]:
+    """The people, the owners of the service accounts among them, and the service accounts they own."""
+    owners = set(User.objects.filter(pk__in=people, owner__isnull=False).values_list("owner_id", flat=True))
+    everyone = people | owners
+    return everyone | set(User.objects.filter(owner_id__in=everyone).values_list("pk", flat=True))
+
+
 def holders(permission: Permission, namespace: Namespace) -> list[User]:
     """The active people who hold the permission in the namespace by a role."""
     groups = NamespaceGroupPermission.objects.filter(

@@ -32,10 +32,13 @@ class Permission(StrEnum):
     POLICY_EDIT = "policy.edit"
     POLICY_PUBLISH = "policy.publish"
     ROLE_GRANT = "role.grant"
+    ROLE_CONFIRM = "role.confirm"
     KEY_EDIT = "key.edit"
     NAMESPACE_EDIT = "namespace.edit"
     WEBHOOK_EDIT = "webhook.edit"
     RETENTION_EDIT = "retention.edit"
+    HOLD_PLACE = "hold.place"
+    HOLD_DECIDE = "hold.decide"
     REDACTION_ASK = "redaction.ask"
     REDACTION_DECIDE = "redaction.decide"
     JOURNAL_READ = "journal.read"
@@ -95,6 +98,8 @@ ROLES: dict[Role, frozenset[Permission]] = {
         P.INCIDENT_CLOSE,
         P.VERSION_VERIFY,
         P.VERSION_RESTORE,
+        P.HOLD_DECIDE,
+        P.ROLE_CONFIRM,
     },
     Role.NAMESPACE_ADMIN: _ENGINEER
     | _AUDIT
@@ -103,13 +108,20 @@ ROLES: dict[Role, frozenset[Permission]] = {
         P.POLICY_EDIT,
         P.POLICY_PUBLISH,
         P.ROLE_GRANT,
+        P.ROLE_CONFIRM,
         P.KEY_EDIT,
         P.NAMESPACE_EDIT,
         P.WEBHOOK_EDIT,
         P.RETENTION_EDIT,
+        # Placing a legal hold and asking for its end; whoever asks does not decide.
+        P.HOLD_PLACE,
+        P.HOLD_DECIDE,
     },
     Role.AUDITOR: _AUDIT,
 }
+
+# Given by two: an admin asks, and somebody else confirms.
+BY_TWO = frozenset({Role.PRODUCTION_OPERATOR})
 
 # Whoever is designated reviewer of a model, where a policy names groups: no group is called so.
 DESIGNATED = "designated_reviewers"

@@ -20,6 +20,8 @@ HISTORY = [
     "lifecycle_checkreport",
     "lifecycle_deploymentchange",
     "lifecycle_gateresult",
+    "lifecycle_holddecision",
+    "lifecycle_holdlift",
     "lifecycle_quarantine",
     "lifecycle_quarantinelift",
     "lifecycle_waiver",

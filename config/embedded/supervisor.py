@@ -197,7 +197,8 @@ class Stack:
         return env
 
     def manage(self, *command: str, owner: bool | None = None) -> str:
-        """What a `manage.py` command printed; only `migrate` gets the owner's password. Or CannotStart."""
+        """What a `manage.py` command printed; `migrate`, and others where it is said, get the owner's password. Or
+        CannotStart."""
         env = self.environ()
         if owner or (owner is None and command[0] == "migrate"):
             env.update(
@@ -214,7 +215,9 @@ class Stack:
     def token(self, user: str, role: str, namespace: str, *, owner: str | None = None) -> str:
         """A token of a user in a namespace, all made where they are not there; with an owner, a service's."""
         command = ["issue_token", "--user", user, "--role", role, "--namespace", namespace, "--create"]
-        return self.manage(*command, *(["--owner", owner] if owner else [])).strip()
+        # The role that takes two people is given at the host by the owner of the database alone.
+        as_owner = True if role == "production_operator" else None
+        return self.manage(*command, *(["--owner", owner] if owner else []), owner=as_owner).strip()
 
     def setting(self, name: str) -> str:
         """A setting as a process of ours would read it, from the environment or from a file it names."""

@@ -10,7 +10,6 @@ from lifecycle.actions.promotions import LONGEST_REASON, OwnRequest, check_can_d
 from lifecycle.approvals import approver, tally
 from lifecycle.freezes import held, told_of
 from lifecycle.gates.evaluate import latest_results
-from lifecycle.gates.kinds import accounts_of
 from lifecycle.gates.waiving import never_waived
 from lifecycle.models import OPEN, Approval, BreakGlass, GateResult, Promotion, State
 from lifecycle.models.glass import REVIEWED_WITHIN
@@ -18,7 +17,7 @@ from lineage.provenance import trainers_of
 from registry.errors import DomainError, Forbidden, InvalidInput
 from registry.journal import record
 from registry.models import Principal
-from registry.permissions import can, check_can
+from registry.permissions import accounts_of, can, check_can
 from registry.roles import Permission
 
 

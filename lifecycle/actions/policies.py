@@ -8,14 +8,13 @@ from django.db import transaction
 from django.db.models import Max
 from django.utils import timezone
 
-from lifecycle.gates.kinds import accounts_of
 from lifecycle.models import CheckReport, Policy
 from lifecycle.policies import checked_approvals, checked_gates, ensure_seeded, in_force
 from lifecycle.revisions import changes, same
 from registry.errors import DomainError, Forbidden, InvalidInput
 from registry.journal import record
 from registry.models import ModelVersion, Namespace, Principal, RegisteredModel, Stage
-from registry.permissions import check_can
+from registry.permissions import accounts_of, check_can
 from registry.roles import Permission
 
 LONGEST_REASON = 4000

@@ -12,7 +12,6 @@ from lifecycle import policies, promotions
 from lifecycle.approvals import groups_of, may_decide, tally
 from lifecycle.evidence import EVALUATE_GATES
 from lifecycle.freezes import held
-from lifecycle.gates.kinds import accounts_of
 from lifecycle.models import OPEN, Approval, Promotion, State
 from lifecycle.quarantine import check_not_quarantined, standing
 from lifecycle.reports import checked_report
@@ -21,7 +20,7 @@ from lineage.provenance import trainers_of
 from registry.errors import DomainError, Forbidden, InvalidInput, NotVisible
 from registry.journal.enqueue import enqueue
 from registry.models import ModelVersion, Principal, RegisteredModel, Stage, StageChange
-from registry.permissions import can, check_can
+from registry.permissions import accounts_of, can, check_can
 from registry.references import check_not_deleted
 from registry.roles import Permission
 

@@ -12,7 +12,6 @@ from django.db import transaction
 from django.utils import timezone
 
 from lifecycle import promotions
-from lifecycle.gates.kinds import accounts_of
 from lifecycle.models import OPEN, Promotion, Quarantine, QuarantineLift, State
 from lifecycle.quarantine import standing
 from lineage.impact import Question, affected_versions, impact
@@ -20,7 +19,7 @@ from registry.errors import DomainError, Forbidden, InvalidInput
 from registry.journal import record
 from registry.models import ModelVersion, Namespace, Principal, Stage
 from registry.models.visibility import namespaces_where
-from registry.permissions import check_can
+from registry.permissions import accounts_of, check_can
 from registry.references import check_not_deleted
 from registry.roles import Permission
 

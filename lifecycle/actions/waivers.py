@@ -10,14 +10,13 @@ from django.utils import timezone
 from lifecycle import promotions
 from lifecycle.actions.promotions import AlreadyDecided, OwnRequest
 from lifecycle.gates.evaluate import latest_results
-from lifecycle.gates.kinds import accounts_of
 from lifecycle.gates.waiving import WAIVABLE, never_waived
 from lifecycle.models import GateResult, Promotion, State, Waiver, WaiverDecision
 from lineage.provenance import trainers_of
 from registry.errors import DomainError, Forbidden, InvalidInput
 from registry.journal import record
 from registry.models import Principal
-from registry.permissions import check_can
+from registry.permissions import accounts_of, check_can
 from registry.roles import Permission
 
 LONGEST_REASON = 4000

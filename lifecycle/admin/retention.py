@@ -1,4 +1,4 @@
-"""What is kept where, for how long, and what may not be moved."""
+"""What is kept where, and for how long."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from unfold.decorators import display
 from unfold.widgets import UnfoldAdminIntegerFieldWidget, UnfoldAdminTextInputWidget, UnfoldBooleanWidget
 
 from lifecycle.actions.retention import MOST_DAYS, MOST_FORMER, edit_retention, run_retention
-from lifecycle.models import LegalHold, RetentionPolicy, TierMove
+from lifecycle.models import RetentionPolicy, TierMove
 from lifecycle.retention import plan
 from registry.admin.acting import ActPage, page_action
 from registry.admin.scoped import ScopedAdmin
@@ -166,14 +166,3 @@ class TierMoveAdmin(ScopedAdmin):
     )  # fmt: skip
     def told_state(self, row: TierMove) -> str:
         return row.state
-
-
-@admin.register(LegalHold)
-class LegalHoldAdmin(ScopedAdmin):
-    list_display = ("version", "reason", "placed_by", "placed_at", "lifted_by", "lifted_at")
-    list_select_related = ("version__model__namespace", "placed_by", "lifted_by")
-    search_fields = ("version__model__name", "reason")
-    ordering = ("-placed_at", "-pk")
-    fields = ("version", "reason", "placed_by", "placed_at", "lifted_by", "lifted_at")
-    readonly_fields = fields
-    to_namespace = "version.model.namespace"

@@ -15,6 +15,7 @@ from lifecycle import deletion
 from lifecycle.actions.deletion import delete_version
 from lifecycle.actions.retention import restore_version
 from lifecycle.admin.catalog import STAGE_COLOURS
+from lifecycle.admin.holds import place_page
 from lifecycle.dossier import versions as facts
 from lifecycle.models import CheckReport, Promotion
 from registry.admin.acting import ActPage, ReasonForm, page_action
@@ -84,8 +85,9 @@ class ModelVersionAdmin(ScopedAdmin):
             None,
             {
                 "fields": (
-                    "reference", "told_stage", "told_status", "digest", "format", "size", "description", "told_tags",
-                    "told_parameters", "created_by", "created_at", "ready_at", "status_message", "deleted_at",
+                    "reference", "told_stage", "told_status", "told_holds", "digest", "format", "size", "description",
+                    "told_tags", "told_parameters", "created_by", "created_at", "ready_at", "status_message",
+                    "deleted_at",
                 ),
             },
         ),
@@ -94,12 +96,12 @@ class ModelVersionAdmin(ScopedAdmin):
         ("Events", {"fields": ("events",), "classes": ("tab",)}),
     )  # fmt: skip
     readonly_fields = (
-        "reference", "told_stage", "told_status", "digest", "format", "size", "description", "told_tags",
-        "told_parameters", "created_by", "created_at", "ready_at", "status_message", "deleted_at", "artifacts",
-        "completeness_told", "lineage", "events",
+        "reference", "told_stage", "told_status", "told_holds", "digest", "format", "size", "description",
+        "told_tags", "told_parameters", "created_by", "created_at", "ready_at", "status_message", "deleted_at",
+        "artifacts", "completeness_told", "lineage", "events",
     )  # fmt: skip
     inlines = (EvaluationInline, PromotionInline, CheckInline, StageChangeInline)
-    actions_detail = ("open_page", "evidence", "restore", "delete_for_good")
+    actions_detail = ("open_page", "evidence", "restore", "place_hold", "delete_for_good")
     to_namespace = "model.namespace"
 
     def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
@@ -127,6 +129,10 @@ class ModelVersionAdmin(ScopedAdmin):
     )  # fmt: skip
     def told_status(self, row: ModelVersion) -> str:
         return row.status
+
+    @display(description="legal holds")
+    def told_holds(self, row: ModelVersion) -> str:
+        return render_to_string("facts/holds.html", {"holds": facts.holds(row)})
 
     @display(description="digest")
     def digest(self, row: ModelVersion) -> str:
@@ -181,6 +187,8 @@ class ModelVersionAdmin(ScopedAdmin):
             and not Artifact.objects.filter(manifest=row.manifest_id, blob__tier="cold").exists()
         ):
             return False
+        if action == "place_hold" and row.deleted_at is not None:
+            return False
         if action == "delete_for_good" and (row.deleted_at is not None or row.stage in IN_USE):
             return False
         return super().offers(request, action, row)
@@ -200,6 +208,10 @@ class ModelVersionAdmin(ScopedAdmin):
             form_class=ReasonForm,
             act=act,
         ).respond(request)
+
+    @page_action(description="Place a hold", icon="lock")
+    def place_hold(self, request: HttpRequest, row: ModelVersion) -> HttpResponse:
+        return place_page(request, row)
 
     @page_action(description="Delete", icon="delete", danger=True)
     def delete_for_good(self, request: HttpRequest, row: ModelVersion) -> HttpResponse:

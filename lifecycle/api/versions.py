@@ -13,6 +13,7 @@ from rest_framework.response import Response
 
 from lifecycle import deletion
 from lifecycle.actions.deletion import delete_version
+from lifecycle.api import holds
 from lifecycle.api.deployments import running_of
 from lifecycle.api.quarantine import standing_json
 from registry.api import versions
@@ -27,10 +28,11 @@ class DeletionBody(Body):
 
 
 def version_told(version: ModelVersion) -> dict[str, Any]:
-    """The version as JSON, with the quarantine that it stands under, if it does, and where it is said to run."""
+    """The version as JSON, with the quarantine and the holds that it stands under, and where it is said to run."""
     return {
         **version_json(version),
         "quarantine": standing_json(version),
+        "holds": holds.standing_json(version),
         "running": running_of(version),
     }
 

@@ -29,8 +29,8 @@ class VersionEvidence(Endpoint):
     @extend_schema(operation_id="version_evidence", parameters=[AS], responses=OpenApiTypes.OBJECT)
     def get(self, request: Request, namespace: str, name: str, number: int) -> HttpResponse:
         """One document: the version, its files and lineage, evaluations, gates, waivers, approvals, incidents,
-        quarantines, deployments, stages, and the journal's entries with their digests. That it was taken, by whom,
-        is itself an entry of the journal (`evidence.exported`), with the document's digest."""
+        quarantines, legal holds, deployments, stages, and the journal's entries with their digests. That it was
+        taken, by whom, is itself an entry of the journal (`evidence.exported`), with the document's digest."""
         kind = _kind(request)
         document = export_version(version=self.version(name, number), by=self.principal)
         return _file(document, kind, f"{namespace}-{name}-{number}")

@@ -12,7 +12,8 @@ from django.db.models import F, Q
 
 from lifecycle.api.incidents import ROWS as INCIDENT_ROWS
 from lifecycle.api.shows import promotion_rows
-from lifecycle.models import CheckReport, DeploymentChange, Incident, Promotion, Quarantine
+from lifecycle.holds import hold_rows
+from lifecycle.models import CheckReport, DeploymentChange, Incident, LegalHold, Promotion, Quarantine
 from lineage.making import Making, makings_of
 from registry.api.shows import MODEL_ROWS, VERSION_ROWS
 from registry.artifacts.scanning import SCANNER
@@ -50,6 +51,7 @@ class Gathered:
     # Those of the version, and those of its model whatever the version.
     incidents: dict[UUID, list[Incident]]
     quarantines: dict[UUID, list[Quarantine]]
+    holds: dict[UUID, list[LegalHold]]
     stages: dict[UUID, list[StageChange]]
     # Every change at the targets that ever ran one of the versions, oldest first, by deployment.
     changes: dict[UUID, list[DeploymentChange]] = field(default_factory=dict)
@@ -80,6 +82,7 @@ def gather(version_ids: Iterable[UUID], principal: Principal) -> Gathered:
             .select_related("by", "lift__by", "version__model__namespace")
             .order_by("at", "pk")
         ),
+        holds=_by(hold_rows().filter(version__in=ids).order_by("placed_at", "pk")),
         stages=_by(StageChange.objects.filter(version__in=ids).select_related("by").order_by("pk")),
     )
     for change in CHANGES.filter(deployment__changes__version__in=ids).distinct().order_by("pk"):

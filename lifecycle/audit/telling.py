@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
+from lifecycle.api.holds import hold_json
 from lifecycle.api.incidents import incident_json
 from lifecycle.api.shows import check_json, promotion_json
 from lifecycle.audit.gathering import Gathered
@@ -43,6 +44,7 @@ def told(version: ModelVersion, found: Gathered) -> dict[str, Any]:
         "stages": [_stage(each) for each in found.stages.get(version.pk, [])],
         "incidents": [incident_json(each) for each in found.incidents.get(version.pk, [])],
         "quarantines": [_quarantine(each) for each in found.quarantines.get(version.pk, [])],
+        "holds": [hold_json(each) for each in found.holds.get(version.pk, [])],
         "deployments": _deployments(version.pk, found),
     }
 

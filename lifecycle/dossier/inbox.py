@@ -44,14 +44,17 @@ class Review:
 
 @dataclass(frozen=True)
 class Inbox:
-    """The desk's lists: oldest first where something waits, newest first where it is over."""
+    """The desk's lists: oldest first where something waits, newest first where it is over.
+
+    `lifts` ask that a legal hold be lifted, `grants` that somebody be an operator, where this person may decide.
+    """
 
     mine: list[Promotion]
     others: list[Promotion]
     evaluating: list[Promotion]
     decided: list[Promotion]
     reviews: list[Review]
-    # Waivers and drafts of policies.
+    # Waivers, drafts of policies, holds to lift, and roles that take two.
     matters: list[Matter]
     # What runs otherwise than approved, and webhooks that nothing reaches.
     troubles: list[Trouble]
@@ -85,7 +88,7 @@ def inbox(principal: Principal) -> Inbox:
 
 
 def count_waiting(principal: Principal) -> int:
-    """How many promotions, waivers, drafts of policies and reviews wait for this person, in five queries."""
+    """How many promotions and other matters wait for this person, in seven queries."""
     rows = Promotion.objects.visible_to(principal).filter(state=State.AWAITING_APPROVAL)
     return _for(principal, rows).count() + count_matters(principal, timezone.now())
 

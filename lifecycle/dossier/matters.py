@@ -1,5 +1,5 @@
-"""What waits for people beside promotions: waivers and drafts of policies that somebody else decides on, and what
-runs or is told in another way than it should be."""
+"""What waits for people beside promotions: waivers, drafts of policies, legal holds to lift and roles that take two, on
+which somebody else decides; and what runs or is told in another way than it should be."""
 
 from __future__ import annotations
 
@@ -11,8 +11,10 @@ from typing import Any
 from django.db.models import BooleanField, Case, Exists, OuterRef, Q, QuerySet, When
 from django.urls import reverse
 
+from lifecycle import holds
 from lifecycle.models import BreakGlass, Deployment, GateResult, Policy, Waiver
 from lineage.models import Run
+from registry.actions.grants import waiting as waiting_grants
 from registry.journal.trouble import TOLD_AFTER
 from registry.models import Principal, Stage, User, Webhook
 from registry.models.visibility import namespaces_where
@@ -114,16 +116,40 @@ def open_reviews(principal: Principal) -> QuerySet[Any]:
     )
 
 
+def open_lifts(principal: Principal) -> QuerySet[Any]:
+    """That legal holds be lifted, the oldest first, each with `mine`: the rules of `check_can_decide`."""
+    reader = principal.account
+    may = Q(hold__version__model__namespace__in=namespaces_where(principal, Permission.HOLD_DECIDE))
+    rows = holds.waiting().filter(may)
+    return _marked(rows, may, Q(by__in=own_accounts(reader)), reader)
+
+
+def open_grants(principal: Principal) -> QuerySet[Any]:
+    """The roles that were asked for and take two, the oldest first, each with `mine`: the rules of `confirm_grant`."""
+    reader = principal.account
+    may = Q(namespace__in=namespaces_where(principal, Permission.ROLE_CONFIRM))
+    own = own_accounts(reader)
+    return _marked(waiting_grants().filter(may), may, Q(asked_by__in=own) | Q(user__in=own), reader)
+
+
 def matters(principal: Principal, now: datetime) -> list[Matter]:
-    """What waits for somebody's decision and is no promotion, as far as the reader sees it. Two queries."""
+    """What waits for somebody's decision and is no promotion, as far as the reader sees it. Four queries."""
     found = [_of_waiver(row) for row in open_waivers(principal, now)[:MOST]]
     found += [_of_draft(row) for row in open_drafts(principal)[:MOST]]
+    found += [_of_lift(row) for row in open_lifts(principal)[:MOST]]
+    found += [_of_grant(row) for row in open_grants(principal)[:MOST]]
     return sorted(found, key=lambda each: each.at)
 
 
 def count_matters(principal: Principal, now: datetime) -> int:
-    """How many of them, and how many reviews of broken glass, wait for this person. Three queries."""
-    lists = (open_waivers(principal, now), open_drafts(principal), open_reviews(principal))
+    """How many of them, and how many reviews of broken glass, wait for this person. Five queries."""
+    lists = (
+        open_waivers(principal, now),
+        open_drafts(principal),
+        open_reviews(principal),
+        open_lifts(principal),
+        open_grants(principal),
+    )
     return sum(rows.filter(mine=True).count() for rows in lists)
 
 
@@ -196,5 +222,36 @@ def _of_draft(row: Any) -> Matter:
         tier=row.model.risk_tier if row.model else row.risk_tier,
         address=reverse("admin:lifecycle_policy_change", args=[row.pk]),
         action="Publish",
+        mine=row.mine,
+    )
+
+
+def _of_lift(row: Any) -> Matter:
+    version = row.hold.version
+    return Matter(
+        kind="Legal hold",
+        title=version.reference,
+        to=f"to be lifted, placed by {row.hold.placed_by.get_username()}",
+        sentence=row.reason,
+        by=row.by.get_username(),
+        at=row.at,
+        tier=version.model.risk_tier,
+        address=reverse("admin:lifecycle_legalhold_change", args=[row.hold_id]),
+        action="Decide",
+        mine=row.mine,
+    )
+
+
+def _of_grant(row: Any) -> Matter:
+    return Matter(
+        kind="Role",
+        title=row.user.get_username(),
+        to=f"{row.role.replace('_', ' ')} in {row.namespace}",
+        sentence=row.reason or "No reason was given.",
+        by=row.asked_by.get_username(),
+        at=row.asked_at,
+        tier="",
+        address=reverse("admin:registry_rolegrant_change", args=[row.pk]),
+        action="Decide",
         mine=row.mine,
     )

@@ -7,7 +7,8 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from lifecycle.models import Quarantine
+from lifecycle import holds as legal_holds
+from lifecycle.models import LegalHold, Quarantine
 from lifecycle.quarantine import standing
 from lineage import provenance
 from lineage.graph import Direction, arrows, walk
@@ -135,6 +136,14 @@ def _grow(
 def quarantines(version: ModelVersion) -> list[Quarantine]:
     """Those that it stands under, newest first."""
     return list(standing([version.pk]))
+
+
+def holds(version: ModelVersion) -> list[LegalHold]:
+    """The legal holds that it stands under, oldest first, each with `lift`, what is asked about it, or None."""
+    found: list[Any] = legal_holds.standing(version)
+    for hold in found:
+        hold.lift = legal_holds.open_lift(hold)
+    return found
 
 
 def rollback_targets(model: RegisteredModel) -> list[tuple[ModelVersion, datetime]]:

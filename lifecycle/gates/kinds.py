@@ -11,7 +11,8 @@ from typing import Any, ClassVar
 from lifecycle.models import GateResult, Promotion, Waiver
 from lineage.provenance import trainers_of
 from registry.errors import InvalidInput
-from registry.models import EvaluationMetric, ModelVersion, User
+from registry.models import EvaluationMetric, ModelVersion
+from registry.permissions import accounts_of
 
 Verdict = GateResult.Verdict
 # What a parameter is, in words.
@@ -71,13 +72,6 @@ class Context:
         owners of, or the accounts owned by, these."""
         people = {self.promotion.requested_by_id, self.version.created_by_id}
         return accounts_of(people | trainers_of(self.version))
-
-
-def accounts_of(people: set[Any]) -> set[Any]:
-    """The people, the owners of the service accounts among them, and the service accounts they own."""
-    owners = set(User.objects.filter(pk__in=people, owner__isnull=False).values_list("owner_id", flat=True))
-    everyone = people | owners
-    return everyone | set(User.objects.filter(owner_id__in=everyone).values_list("pk", flat=True))
 
 
 @dataclass(frozen=True)

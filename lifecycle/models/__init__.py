@@ -3,6 +3,7 @@
 from lifecycle.models.deployments import Deployment, DeploymentChange, Drift
 from lifecycle.models.freezes import FreezeWindow
 from lifecycle.models.glass import BreakGlass
+from lifecycle.models.holds import HoldDecision, HoldLift, LegalHold
 from lifecycle.models.incidents import Incident, Severity
 from lifecycle.models.policies import Policy
 from lifecycle.models.promotions import (
@@ -16,7 +17,7 @@ from lifecycle.models.promotions import (
     StagedVersion,
 )
 from lifecycle.models.quarantine import Quarantine, QuarantineLift
-from lifecycle.models.retention import LegalHold, RetentionPolicy, TierMove
+from lifecycle.models.retention import RetentionPolicy, TierMove
 from lifecycle.models.states import OPEN, STATE_EDGES, State
 from lifecycle.models.waivers import Waiver, WaiverDecision
 
@@ -31,6 +32,8 @@ __all__ = [
     "Drift",
     "FreezeWindow",
     "GateResult",
+    "HoldDecision",
+    "HoldLift",
     "Incident",
     "LegalHold",
     "Policy",

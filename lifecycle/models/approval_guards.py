@@ -42,16 +42,6 @@ def may_decide(user: str, *, snapshot: str, model: str, namespace: str) -> str:
     )
 
 
-def answers_for(user: str, *others: str) -> str:
-    """A condition: this user is one of these accounts, or owns one of them, is owned by one, or has an owner in common
-    with one. `others` are ids, or lists of them with commas."""
-    return f"""EXISTS (
-        WITH people AS (SELECT u.id, u.owner_id FROM registry_user u WHERE u.id IN ({", ".join(others)})),
-        answerable AS (SELECT id FROM people UNION SELECT owner_id FROM people WHERE owner_id IS NOT NULL)
-        SELECT 1 FROM registry_user u WHERE u.id = {user}
-            AND (u.id IN (SELECT id FROM answerable) OR u.owner_id IN (SELECT id FROM answerable)))"""
-
-
 def groups_wanted(standing: str, *, snapshot: str, model: str, namespace: str) -> str:
     """A condition: not every group that the policy names has its approvals, when everybody stands for one group.
 

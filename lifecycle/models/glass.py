@@ -9,10 +9,9 @@ from typing import ClassVar
 import pgtrigger
 from django.db import models
 
-from lifecycle.models.approval_guards import answers_for
 from lifecycle.models.promotions import Promotion
 from registry.models import User
-from registry.models.triggers import Always, Fixed, NeverDeleted, active_person, refuse, right
+from registry.models.triggers import Always, Fixed, NeverDeleted, active_person, answers_for, refuse, right
 from registry.models.visibility import scoped_by
 
 REVIEWED_WITHIN = timedelta(hours=24)

@@ -10,12 +10,11 @@ from django.db import models
 from lifecycle.models.approval_guards import (
     FROZEN,
     POLICY_IN_FORCE,
-    answers_for,
     groups_wanted,
     may_decide,
 )
 from lifecycle.models.waiver_guards import NEVER_WAIVED, covered
-from registry.models.triggers import Always, active_person, refuse, right
+from registry.models.triggers import Always, active_person, answers_for, refuse, right
 
 # A condition on the id of a version: whether it stands under quarantine.
 UNDER_QUARANTINE = """EXISTS (SELECT 1 FROM lifecycle_quarantine q WHERE q.version_id = {version} AND NOT EXISTS (

@@ -9,9 +9,17 @@ import pgtrigger
 from django.db import models
 from django.db.models import Q
 
-from lifecycle.models.approval_guards import answers_for
 from registry.models import Namespace, RegisteredModel, Stage, User
-from registry.models.triggers import Always, Fixed, LegalEdges, NeverDeleted, active_person, refuse, right
+from registry.models.triggers import (
+    Always,
+    Fixed,
+    LegalEdges,
+    NeverDeleted,
+    active_person,
+    answers_for,
+    refuse,
+    right,
+)
 from registry.models.visibility import scoped_by
 
 TARGETS = [(Stage.STAGING.value, "staging"), (Stage.PRODUCTION.value, "production")]

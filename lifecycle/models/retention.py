@@ -1,17 +1,15 @@
-"""What is kept where, for how long, and what may not be moved."""
+"""What is kept where, and for how long."""
 
 from __future__ import annotations
 
 import uuid
 from typing import ClassVar
 
-import pgtrigger
 from django.db import models
 
-from lifecycle.models.guards import OfAKeptVersion
-from registry.models import Blob, ModelVersion, Namespace, Tier, User
+from registry.models import Blob, ModelVersion, Namespace, Tier
 from registry.models.leases import Leased
-from registry.models.triggers import Fixed, LegalEdges, NeverDeleted
+from registry.models.triggers import LegalEdges
 from registry.models.visibility import scoped_by
 
 
@@ -32,40 +30,6 @@ class RetentionPolicy(models.Model):
 
     def __str__(self) -> str:
         return f"retention of {self.namespace}"
-
-
-class LegalHold(models.Model):
-    """While it stands, the version's bytes are neither moved nor deleted."""
-
-    redactable: ClassVar[tuple[str, ...]] = ("reason",)
-
-    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
-    version = models.ForeignKey(ModelVersion, on_delete=models.PROTECT, related_name="holds")
-    reason = models.TextField()
-    placed_by = models.ForeignKey(User, on_delete=models.PROTECT, related_name="+")
-    placed_at = models.DateTimeField(auto_now_add=True)
-    lifted_by = models.ForeignKey(User, null=True, blank=True, on_delete=models.PROTECT, related_name="+")
-    lifted_at = models.DateTimeField(null=True, blank=True)
-
-    objects = scoped_by("version__model__namespace_id").as_manager()
-
-    class Meta:
-        triggers: ClassVar = [
-            NeverDeleted(),
-            OfAKeptVersion("version_id", operation=pgtrigger.Insert),
-            Fixed(["version_id", "reason", "placed_by_id", "placed_at"]),
-            Fixed(["lifted_by_id", "lifted_at"], once="OLD.lifted_at IS NOT NULL", name="lifted_once"),
-        ]
-        constraints: ClassVar = [
-            models.CheckConstraint(
-                name="lifted_by_somebody",
-                condition=models.Q(lifted_at=None, lifted_by=None)
-                | models.Q(lifted_at__isnull=False, lifted_by__isnull=False),
-            )
-        ]
-
-    def __str__(self) -> str:
-        return f"hold on {self.version.reference}"
 
 
 class TierMove(Leased):

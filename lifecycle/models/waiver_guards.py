@@ -5,8 +5,7 @@ from __future__ import annotations
 import pgtrigger
 from django.db import models
 
-from lifecycle.models.approval_guards import answers_for
-from registry.models.triggers import Always, active_person, refuse, right
+from registry.models.triggers import Always, active_person, answers_for, refuse, right
 
 # A condition on a gate's name and the id of a version: no waiver covers this. Of each file the newest report counts.
 NEVER_WAIVED = """({gate} = 'integrity_verified' OR {gate} = 'scan_clean' AND EXISTS (

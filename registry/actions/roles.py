@@ -3,28 +3,48 @@
 from __future__ import annotations
 
 import re
+from datetime import timedelta
+from enum import StrEnum
 
 from django.contrib.auth.models import Group
 from django.contrib.auth.models import Permission as DjangoPermission
 from django.contrib.contenttypes.models import ContentType
 from django.db import transaction
 from django.db.models import QuerySet
+from django.utils import timezone
 
 from registry.errors import DomainError, InvalidInput
 from registry.journal import record
-from registry.models import Namespace, NamespaceGroupPermission, Principal, RoleGroup, User
+from registry.models import Namespace, NamespaceGroupPermission, Principal, RoleGrant, RoleGroup, User
 from registry.models.people import NAME
 from registry.models.visibility import permission_id
-from registry.permissions import check_can
-from registry.roles import DESIGNATED, Permission, Role, held_by
+from registry.permissions import accounts_of, check_can
+from registry.roles import BY_TWO, DESIGNATED, Permission, Role, held_by
 
 LONGEST_GROUP = 40
+LONGEST_REASON = 4000
+# How long a grant waits for a second person.
+ASKED_FOR = timedelta(days=30)
+
+
+class Outcome(StrEnum):
+    """What came of granting a role."""
+
+    GRANTED = "granted"
+    HELD = "held"
+    ASKED = "asked"
 
 
 class NameTaken(DomainError):
     """A name that exists already."""
 
     code = "name-taken"
+
+
+class GrantOpen(DomainError):
+    """The same was asked, and nobody has decided."""
+
+    code = "grant-open"
 
 
 @transaction.atomic
@@ -104,22 +124,87 @@ def _make(namespace: Namespace, name: str) -> Group:
 
 
 @transaction.atomic
-def grant_role(*, namespace: Namespace, user: User, role: str, by: Principal) -> bool:
-    """Give a person a role, or put them into a group of the namespace's. False: they held it already, and nothing is
-    recorded. Raises Forbidden."""
+def grant_role(*, namespace: Namespace, user: User, role: str, by: Principal, reason: str = "") -> Outcome:
+    """Give a person a role, or put them into a group of the namespace's. Held already, nothing is recorded.
+
+    A role that takes two (`registry.roles.BY_TWO`) is asked for, and given when somebody else confirms; an
+    administrator of the platform, in person, gives it alone to others than themselves, and so does the host's command
+    line, as the owner of the database. Raises Forbidden, InvalidInput, GrantOpen.
+    """
     check_can(by, Permission.ROLE_GRANT, namespace)
+    if len(reason) > LONGEST_REASON:
+        raise InvalidInput(f"A reason has at most {LONGEST_REASON} characters.", field="reason")
     group = _group(namespace, role)
     if group.user_set.filter(pk=user.pk).exists():
-        return False
-    group.user_set.add(user)
+        return Outcome.HELD
+    if role in BY_TWO and not by.is_system:
+        return _ask(namespace, user, role, by, reason)
+    put_in(namespace=namespace, user=user, role=role, by=by, reason=reason)
+    return Outcome.GRANTED
+
+
+def _ask(namespace: Namespace, user: User, role: str, by: Principal, reason: str) -> Outcome:
+    # Two who ask for the same at the same moment: the second sees the first.
+    Namespace.objects.select_for_update(no_key=True).get(pk=namespace.pk)
+    now = timezone.now()
+    alone = by.account.is_superuser and by.token is None and by.account.pk not in accounts_of({user.pk})
+    same = RoleGrant.objects.filter(namespace=namespace, user=user, role=role)
+    if not alone and same.filter(state=RoleGrant.State.ASKED, expires_at__gt=now).exists():
+        raise GrantOpen(
+            f"That {user.get_username()} be {role} in {namespace.name} is asked already: somebody else confirms it.",
+            field="role",
+        )
+    grant = RoleGrant.objects.create(
+        namespace=namespace,
+        user=user,
+        role=role,
+        reason=reason,
+        asked_by=by.account,
+        asked_at=now,
+        expires_at=now + ASKED_FOR,
+    )
+    if alone:
+        grant.state, grant.decided_by, grant.decided_at = RoleGrant.State.GRANTED, by.account, now
+        grant.save(update_fields=["state", "decided_by", "decided_at"])
+        put_in(namespace=namespace, user=user, role=role, by=by, reason=reason, grant=grant)
+        return Outcome.GRANTED
+    record(
+        "member.grant_asked",
+        subject=namespace,
+        by=by,
+        namespace=namespace,
+        reason=reason,
+        after={
+            "grant": str(grant.pk),
+            "user": user.get_username(),
+            "role": role,
+            "until": grant.expires_at.isoformat(),
+        },
+        at=now,
+    )
+    return Outcome.ASKED
+
+
+def put_in(
+    *,
+    namespace: Namespace,
+    user: User,
+    role: str,
+    by: Principal,
+    reason: str,
+    grant: RoleGrant | None = None,
+) -> None:
+    """Put somebody into the group of a role, and record it. Within the caller's transaction, which asked who may."""
+    _group(namespace, role).user_set.add(user)
+    asked = {"grant": str(grant.pk), "asked_by": grant.asked_by.get_username()} if grant else {}
     record(
         "member.granted",
         subject=namespace,
         by=by,
         namespace=namespace,
-        after={"user": user.get_username(), "role": role},
+        reason=reason,
+        after={"user": user.get_username(), "role": role, **asked},
     )
-    return True
 
 
 @transaction.atomic

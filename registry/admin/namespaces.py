@@ -18,8 +18,11 @@ from unfold.widgets import (
     UnfoldBooleanSwitchWidget,
 )
 
+from registry.actions.grants import waiting
 from registry.actions.roles import (
     LONGEST_GROUP,
+    LONGEST_REASON,
+    Outcome,
     create_group,
     create_namespace,
     edit_namespace,
@@ -80,6 +83,14 @@ def _member_form(namespace: Namespace) -> type[MemberForm]:
     return type("MemberForm", (MemberForm,), {"role": role})
 
 
+def _grant_form(namespace: Namespace) -> type[forms.Form]:
+    """The same, with a reason: whoever confirms reads it."""
+    reason = forms.CharField(
+        required=False, max_length=LONGEST_REASON, widget=UnfoldAdminTextareaWidget(attrs={"rows": 2})
+    )
+    return type("GrantForm", (_member_form(namespace),), {"reason": reason})
+
+
 def _called(role: str) -> str:
     return _ROLE_NAMES.get(role, f"in the group {role}")
 
@@ -123,7 +134,9 @@ class NamespaceAdmin(ScopedAdmin):
         ]
         own = sorted(set(holders) - set(_ROLE_NAMES))
         roles += [{"name": f"group {name}", "people": holders[name], "permissions": []} for name in own]
-        return render_to_string("admin/parts/members.html", {"roles": roles})
+        return render_to_string(
+            "admin/parts/members.html", {"roles": roles, "waiting": waiting().filter(namespace=row)}
+        )
 
     @page_action(description="New namespace", icon="add")
     def new_namespace(self, request: HttpRequest, row: None) -> HttpResponse:
@@ -147,8 +160,11 @@ class NamespaceAdmin(ScopedAdmin):
     def grant(self, request: HttpRequest, row: Namespace) -> HttpResponse:
         def act(given: dict[str, Any]) -> str:
             user, role = known_user(given["user"]), given["role"]
-            new = grant_role(namespace=row, user=user, role=role, by=principal_of(request))
-            held = "is now" if new else "was already"
+            by, reason = principal_of(request), given["reason"]
+            outcome = grant_role(namespace=row, user=user, role=role, reason=reason, by=by)
+            if outcome == Outcome.ASKED:
+                return f"Asked: somebody else confirms that {user.get_username()} be {_called(role)} in {row.name}."
+            held = "is now" if outcome == Outcome.GRANTED else "was already"
             return f"{user.get_username()} {held} {_called(role)} in {row.name}."
 
         return self._member_page(
@@ -157,6 +173,10 @@ class NamespaceAdmin(ScopedAdmin):
             "Grant a role",
             f"Somebody gets a role in {row.name}, at once and until it is taken away.",
             act,
+            form_class=_grant_form(row),
+            consequences=(
+                "The production operator's role takes two: another admin or an operator confirms it within 30 days.",
+            ),
         )
 
     @page_action(description="Take a role away", icon="person_remove")
@@ -213,13 +233,21 @@ class NamespaceAdmin(ScopedAdmin):
         ).respond(request)
 
     def _member_page(
-        self, request: HttpRequest, row: Namespace, title: str, sentence: str, act: Any
+        self,
+        request: HttpRequest,
+        row: Namespace,
+        title: str,
+        sentence: str,
+        act: Any,
+        form_class: type[forms.Form] | None = None,
+        consequences: tuple[str, ...] = (),
     ) -> HttpResponse:
         return ActPage(
             title=title,
             sentence=sentence,
             button=title,
             back=reverse("admin:registry_namespace_change", args=[row.pk]),
-            form_class=_member_form(row),
+            form_class=form_class or _member_form(row),
+            consequences=consequences,
             act=act,
         ).respond(request)

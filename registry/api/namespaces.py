@@ -11,6 +11,8 @@ from rest_framework.response import Response
 
 from registry.actions.roles import (
     LONGEST_GROUP,
+    LONGEST_REASON,
+    Outcome,
     create_group,
     create_namespace,
     edit_namespace,
@@ -26,6 +28,8 @@ from registry.models import Namespace, RoleGroup, User
 from registry.models.visibility import namespaces_where
 from registry.permissions import known_user
 from registry.roles import Permission
+
+ANSWERS = {Outcome.GRANTED: 201, Outcome.HELD: 200, Outcome.ASKED: 202}
 
 
 class NamespaceBody(Body):
@@ -43,6 +47,7 @@ class NamespaceEditBody(Body):
 class MemberBody(Body):
     user = serializers.CharField(max_length=150)
     role = serializers.CharField(max_length=LONGEST_GROUP, help_text="a role, or a group of the namespace's")
+    reason = serializers.CharField(max_length=LONGEST_REASON, required=False, allow_blank=True, default="")
 
 
 class GroupBody(Body):
@@ -88,12 +93,19 @@ class Members(Endpoint):
         )
         return page(request, rows, _member_json, order=("pk",))
 
-    @extend_schema(operation_id="grant_role", request=MemberBody, responses={200: dict, 201: dict})
+    @extend_schema(operation_id="grant_role", request=MemberBody, responses={200: dict, 201: dict, 202: dict})
     def post(self, request: Request, namespace: str) -> Response:
+        """Give a role. 200: it was held; 202: it takes two, and somebody else confirms it (`.../grants`)."""
         body = self.read(MemberBody, request)
-        user = known_user(body["user"])
-        new = grant_role(namespace=self.namespace, user=user, role=body["role"], by=self.principal)
-        return Response(body, status=201 if new else 200)
+        outcome = grant_role(
+            namespace=self.namespace,
+            user=known_user(body["user"]),
+            role=body["role"],
+            reason=body["reason"],
+            by=self.principal,
+        )
+        told = {"user": body["user"], "role": body["role"], "outcome": outcome}
+        return Response(told, status=ANSWERS[outcome])
 
 
 class OneMember(Endpoint):

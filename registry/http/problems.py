@@ -45,6 +45,18 @@ CONSTRAINTS: dict[str, tuple[str, str]] = {
     "own_waiver": ("own-request", "Who asked for it or made the version does not decide on a waiver."),
     "own_quarantine": ("own-quarantine", "Who put a version under quarantine does not lift it."),
     "not_a_lifter": ("forbidden", "A quarantine is lifted by an active person who holds the right to."),
+    "hold_not_lifted": ("hold-not-lifted", "A legal hold is lifted by who granted what somebody else asked."),
+    "hold_lifted": ("hold-lifted", "This legal hold was lifted."),
+    "one_lift_at_a_time": ("lift-open", "Somebody asks for this already, and waits for a decision."),
+    "own_lift": ("own-request", "Who asked that a legal hold be lifted does not decide."),
+    "operator_by_two": (
+        "grant-takes-two",
+        "The operator's role is asked for by one person and confirmed by another.",
+    ),
+    "not_granted": ("grant-takes-two", "A grant is confirmed by somebody else, once."),
+    "own_grant": ("own-grant", "Who asked for a role, or receives it, does not confirm it."),
+    "grant_expired": ("grant-over", "Nobody decided on this within its term: ask again."),
+    "role_group_not_empty": ("conflict", "Somebody is in this group already."),
     "policy_not_frozen": ("policy-not-frozen", "A promotion carries all that its published policy asks for."),
     "own_policy": ("own-policy", "Who drafted a production policy does not publish it."),
     "not_a_publisher": (

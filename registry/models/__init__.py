@@ -14,6 +14,7 @@ from registry.models.checkpoints import Checkpoint, JournalEntry, JournalNode, U
 from registry.models.contents import Attachment, Safety, ScanReport, SignatureCheck, SigningKey
 from registry.models.evaluations import Evaluation, EvaluationMetric
 from registry.models.events import Delivery, DeliveryAttempt, Event, OutboxItem, Webhook
+from registry.models.grants import Membership, RoleGrant
 from registry.models.mails import Mail
 from registry.models.people import (
     SYSTEM,
@@ -49,6 +50,7 @@ __all__ = [
     "JournalNode",
     "Mail",
     "Manifest",
+    "Membership",
     "ModelVersion",
     "Namespace",
     "NamespaceGroupPermission",
@@ -60,6 +62,7 @@ __all__ = [
     "RegisteredModel",
     "RegisteredModelGroupPermission",
     "RegisteredModelUserPermission",
+    "RoleGrant",
     "RoleGroup",
     "Safety",
     "ScanReport",

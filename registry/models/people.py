@@ -12,6 +12,8 @@ from django.core.validators import RegexValidator
 from django.db import models
 from guardian.models import GroupObjectPermissionBase, UserObjectPermissionBase
 
+from registry.models.grant_guards import DecidesByItsRole, RoleGroupBornEmpty
+from registry.models.triggers import Fixed
 from registry.roles import Permission
 
 # The namespace ends at the first `/` of a reference; `@`, `:` and `/` separate its parts.
@@ -68,6 +70,7 @@ class NamespaceGroupPermission(GroupObjectPermissionBase):
 
     class Meta(GroupObjectPermissionBase.Meta):
         abstract = False
+        triggers: ClassVar = [DecidesByItsRole()]
 
 
 class NamespaceUserPermission(UserObjectPermissionBase):
@@ -93,6 +96,7 @@ class RoleGroup(models.Model):
         constraints: ClassVar = [
             models.UniqueConstraint(fields=["namespace", "role"], name="one_group_per_role")
         ]
+        triggers: ClassVar = [Fixed(["group_id", "namespace_id", "role"]), RoleGroupBornEmpty()]
 
 
 class ServiceToken(models.Model):

@@ -58,6 +58,16 @@ def right(name: str, on: str, kind: str = "namespace") -> str:
     )
 
 
+def answers_for(user: str, *others: str) -> str:
+    """A condition: this user is one of these accounts, or owns one of them, is owned by one, or has an owner in common
+    with one. `others` are ids, or lists of them with commas."""
+    return f"""EXISTS (
+        WITH people AS (SELECT u.id, u.owner_id FROM registry_user u WHERE u.id IN ({", ".join(others)})),
+        answerable AS (SELECT id FROM people UNION SELECT owner_id FROM people WHERE owner_id IS NOT NULL)
+        SELECT 1 FROM registry_user u WHERE u.id = {user}
+            AND (u.id IN (SELECT id FROM answerable) OR u.owner_id IN (SELECT id FROM answerable)))"""
+
+
 def refuse(constraint: str, message: str, *values: str) -> str:
     """PL/pgSQL that raises a check violation under `constraint`; `%` in `message` takes the `values`."""
     told = "".join(f", {value}" for value in values)

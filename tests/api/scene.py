@@ -16,13 +16,14 @@ from lifecycle.actions.deployments import report_deployment
 from lifecycle.actions.freezes import set_freeze
 from lifecycle.actions.incidents import open_incident
 from lifecycle.actions.policies import draft_policy
-from lifecycle.models import FreezeWindow, Incident, Policy, Promotion, Waiver
+from lifecycle.models import FreezeWindow, Incident, LegalHold, Policy, Promotion, Waiver
 from lineage.models import Run
 from registry.actions.aliases import move_alias
 from registry.actions.attachments import add_attachment
 from registry.actions.keys import add_signing_key
 from registry.actions.people import issue_token
 from registry.actions.redactions import Named, ask_redaction
+from registry.actions.roles import grant_role
 from registry.actions.uploads import create_upload
 from registry.actions.webhooks import create_webhook
 from registry.artifacts.manifests import Entry
@@ -35,6 +36,7 @@ from registry.models import (
     Event,
     ModelVersion,
     Redaction,
+    RoleGrant,
     ServiceToken,
     SigningKey,
     Upload,
@@ -43,6 +45,7 @@ from registry.models import (
 from tests.api.routes import Route
 from tests.cast import Cast
 from tests.factories import a_waiver, promotion_at, staged_version
+from tests.lifecycle.holding import held
 from tests.registry.artifacts.signing import a_key, pem_of
 
 RECEIVER = "http://127.0.0.1:9/hook"
@@ -66,6 +69,8 @@ class Scene:
     waiver: Waiver
     incident: Incident
     freeze: FreezeWindow
+    hold: LegalHold
+    grant: RoleGrant
     policy: Policy
 
     def ids(self) -> dict[str, Any]:
@@ -101,6 +106,11 @@ class Scene:
             "incident-close": self.incident,
             "freeze-end": self.freeze,
             "waiver-refuse": self.waiver,
+            "hold-lift": self.hold,
+            "grant-confirm": self.grant,
+            "grant-refuse": self.grant,
+            "hold-grant": self.hold,
+            "hold-refuse": self.hold,
             "promotion-page": self.asking,
             "admin:desk-promotion": self.asking,
             "upload": self.upload,
@@ -152,6 +162,9 @@ def scene(cast: Cast) -> Scene:
     token, _ = issue_token(user=cast.user("ben"), name="ben's", by=SYSTEM)
     run = Run.objects.filter(namespace=cast.namespace).first() or pytest.fail("the factory made no run")
     add_checkpoint()
+    grant_role(
+        namespace=cast.namespace, user=cast.user("vera"), role="production_operator", by=cast.principal("ada")
+    )
     return Scene(
         cast=cast,
         production=production,
@@ -182,6 +195,8 @@ def scene(cast: Cast) -> Scene:
             reason="year's end",
             by=cast.principal("ada"),
         ),
+        hold=held(cast, production),
+        grant=RoleGrant.objects.get(namespace=cast.namespace, state="asked"),
         attachment=add_attachment(
             version=production,
             kind="supplier_report",

@@ -75,6 +75,7 @@ SIGNED_IN: dict[tuple[str, str], tuple[str, int]] = {
     ("quarantine-lift", "POST"): ("", 422),
     ("promotions", "GET"): ("namespace={namespace}", 200),
     ("waivers", "GET"): ("namespace={namespace}", 404),
+    ("holds", "GET"): ("namespace={namespace}", 404),
 }
 
 

@@ -22,6 +22,7 @@ STREAMED = {("upload-content", "PUT")}
 # Calls that read no body: one that is JSON does not matter.
 SAYS_NOTHING = {
     "delivery-redeliver",
+    "grant-confirm",
     "upload-abort",
     "version-verify",
     "version-restore",
@@ -49,7 +50,7 @@ VALUES: list[Any] = [
 # A body that each route accepts, or nearly: each of its fields is then put to the test.
 USUAL: dict[str, dict[str, Any]] = {
     "tokens": {"name": "x", "namespace": None, "expires_in_days": 3, "scopes": None},
-    "members": {"user": "x", "role": "viewer"},
+    "members": {"user": "x", "role": "viewer", "reason": ""},
     "reviewers": {"user": "x"},
     "models": {"name": "new", "task": "", "description": "", "card": "", "tags": {"a": "b"}},
     "model": {"task": "", "description": "", "card": "", "tags": {"a": "b"}},

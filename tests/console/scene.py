@@ -24,9 +24,10 @@ from registry.actions.accounts import reset_password
 from registry.actions.evaluations import Measured, MeasuredOn, record_evaluation
 from registry.actions.models import ensure_model
 from registry.actions.people import create_user
-from registry.actions.roles import create_namespace, grant_role
+from registry.actions.roles import create_namespace
 from registry.models import SYSTEM, Artifact, Blob, Manifest, ModelVersion, Namespace, Principal, User
 from registry.roles import Role
+from tests.cast import hold_role
 
 PEOPLE = {
     "ada": Role.NAMESPACE_ADMIN,
@@ -88,7 +89,7 @@ def make_scene(suffix: str = "", log_in: Sequence[str] = ()) -> Scene:
     for name, role in PEOPLE.items():
         owner = people["ada"] if name == "ci" else None
         people[name] = create_user(username=f"{name}{suffix}", owner=owner, by=SYSTEM)
-        grant_role(namespace=namespace, user=people[name], role=role, by=SYSTEM)
+        hold_role(namespace, people[name], role)
     people["mallory"] = create_user(username=f"mallory{suffix}", by=SYSTEM)
     passwords = {name: reset_password(user=people[name], by=SYSTEM) for name in log_in}
     people = {name: User.objects.get(pk=user.pk) for name, user in people.items()}

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from lifecycle.promotions import settle
-from registry.actions.roles import create_group, grant_role
-from tests.cast import Cast
+from registry.actions.roles import create_group
+from tests.cast import Cast, hold_role
 from tests.conftest import Live
 from tests.factories import fresh, promotion_at, published_policy
 from tests.journeys.conftest import Run
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 def test_frozen_approved_broken_and_reviewed(cast: Cast, live: Live, run: Run, tmp_path: Path) -> None:
     create_group(namespace=cast.namespace, name="risk", by=cast.principal("ada"))
     for who, role in (("vera", "risk"), ("otto", "production_operator")):
-        grant_role(namespace=cast.namespace, user=cast.user(who), role=role, by=cast.principal("ada"))
+        hold_role(cast.namespace, cast.user(who), role)
     published_policy(
         cast,
         target="production",

@@ -13,9 +13,8 @@ import assay
 from lineage.graph import Arrow, add_edges
 from lineage.models import DatasetVersion, Edge
 from registry.actions.people import create_user, issue_token
-from registry.actions.roles import grant_role
 from registry.models import SYSTEM, ModelVersion
-from tests.cast import Cast
+from tests.cast import Cast, hold_role
 from tests.conftest import Live
 from tests.factories import TRAINING, promotion_at, ready_version, staged_version
 from tests.journeys.conftest import Run
@@ -98,7 +97,7 @@ def test_a_bad_range_of_commits(cast: Cast, live: Live, run: Run, tmp_path: Path
     own = run("cora", 1, "quarantine", reference, "--lift", "--reason", "Fine.").stderr
     assert "somebody else must lift it" in " ".join(own.split())
     dora = create_user(username=f"dora-{cast.namespace.name}", by=SYSTEM)
-    grant_role(namespace=cast.namespace, user=dora, role="production_operator", by=SYSTEM)
+    hold_role(cast.namespace, dora, "production_operator")
     cast.people["dora"], cast.secrets["dora"] = dora, issue_token(user=dora, name="test", by=SYSTEM)[1]
     lifted = run("dora", 0, "quarantine", reference, "--lift", "--reason", "The labels were right.").stdout
     assert lifted == f"{reference} is free again.\n"

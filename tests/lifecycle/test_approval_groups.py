@@ -19,10 +19,10 @@ from lifecycle.models.approval_guards import groups_wanted
 from lifecycle.policies import snapshot
 from registry.actions.people import create_user
 from registry.actions.reviewers import designate_reviewer
-from registry.actions.roles import NameTaken, create_group, grant_role, revoke_role
+from registry.actions.roles import NameTaken, create_group, revoke_role
 from registry.errors import Forbidden, InvalidInput, NotVisible
 from registry.models import SYSTEM, Event
-from tests.cast import Cast
+from tests.cast import Cast, hold_role
 from tests.factories import fresh, promotion_at, published_policy, staged_version
 
 RISK = {"group": "risk", "count": 1}
@@ -48,7 +48,7 @@ def team(cast: Cast) -> Cast:
 
 
 def put(cast: Cast, who: str, group: str) -> None:
-    grant_role(namespace=cast.namespace, user=cast.user(who), role=group, by=cast.principal("ada"))
+    hold_role(cast.namespace, cast.user(who), group)
 
 
 def policy(cast: Cast, count: int, *groups: dict[str, Any], **more: Any) -> Policy:
@@ -319,7 +319,7 @@ def test_python_and_the_database_count_alike(team: Cast) -> None:
     belongs = {person: drawn.sample(names, drawn.randint(0, 3)) for person in people}
     for person, groups in belongs.items():
         for group in groups:
-            grant_role(namespace=team.namespace, user=person, role=group, by=SYSTEM)
+            hold_role(team.namespace, person, group)
     condition = groups_wanted(
         "SELECT unnest(%s::uuid[]) AS by_id", snapshot="%s::jsonb", model="NULL::uuid", namespace="%s::uuid"
     )

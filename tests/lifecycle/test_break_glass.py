@@ -23,7 +23,7 @@ from registry.actions.people import create_user
 from registry.actions.roles import create_group, grant_role
 from registry.errors import Forbidden, InvalidInput, NotVisible
 from registry.models import SYSTEM, Artifact, Event, ScanReport
-from tests.cast import Cast
+from tests.cast import Cast, hold_role
 from tests.factories import evaluate, fresh, promotion_at, ready_version, simple_policy
 
 WHY = "The scores are wrong in every branch since noon, and this mends it."
@@ -47,9 +47,7 @@ def waiting(cast: Cast) -> Promotion:
 
 
 def operator(cast: Cast, who: str) -> None:
-    grant_role(
-        namespace=cast.namespace, user=cast.user(who), role="production_operator", by=cast.principal("ada")
-    )
+    hold_role(cast.namespace, cast.user(who), "production_operator")
 
 
 def broken(cast: Cast, promotion: Promotion, by: str = "cora", reason: str = WHY) -> Promotion:

@@ -22,6 +22,7 @@ from registry.roles import ROLES, Permission
 from tests.cast import ROLES as CAST_ROLES
 from tests.cast import Cast
 from tests.factories import evaluate, fresh, promotion_at, ready_version, simple_policy, staged_version
+from tests.lifecycle.holding import held, lifted
 
 pytestmark = pytest.mark.django_db
 REASON = "It was trained on a client's data without a contract."
@@ -129,7 +130,7 @@ def test_every_referrer_is_named(cast: Cast) -> None:
     evaluate(cast, version, 0.9)
     for name in ("champion", "next"):
         move_alias(model=version.model, name=name, version=version, by=cast.principal("eve"))
-    LegalHold.objects.create(version=version, reason="Case 12.", placed_by=cast.user("ada"))
+    held(cast, version)
     request_promotion(version=version, target="staging", by=cast.principal("eve"))
     base_of(cast, version, ready_version(cast, model="child"))
     hidden = ready_version(Cast(cast.elsewhere, cast.namespace, cast.people), by="mallory", model="secret")
@@ -182,11 +183,11 @@ def test_what_is_being_verified_stays_and_what_failed_goes(cast: Cast) -> None:
 def test_what_no_longer_refers_does_not_stand_against_it(cast: Cast) -> None:
     version, child = ready_version(cast), ready_version(cast, model="child")
     base_of(cast, version, child)
-    hold = LegalHold.objects.create(version=version, reason="Case 12.", placed_by=cast.user("ada"))
+    hold = held(cast, version)
     with pytest.raises(VersionInUse):
         deleted(cast, version)
     deleted(cast, child)
-    LegalHold.objects.filter(pk=hold.pk).update(lifted_by=cast.user("ada"), lifted_at=hold.placed_at)
+    lifted(cast, hold)
     deleted(cast, version)
 
 
@@ -289,9 +290,9 @@ def test_the_database_deletes_nothing_that_is_referred_to(cast: Cast) -> None:
     )
     refused("version_in_use", raw)
     alias.delete()
-    hold = LegalHold.objects.create(version=version, reason="Case 12.", placed_by=cast.user("ada"))
+    hold = held(cast, version)
     refused("version_in_use", raw)
-    LegalHold.objects.filter(pk=hold.pk).update(lifted_by=cast.user("ada"), lifted_at=hold.placed_at)
+    lifted(cast, hold)
     child = ready_version(cast, model="child")
     base_of(cast, version, child)
     refused("version_in_use", raw)
@@ -327,7 +328,7 @@ def test_the_database_lets_nothing_refer_to_a_tombstone(cast: Cast) -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-@pytest.mark.parametrize("what", ["alias", "base", "promotion"])
+@pytest.mark.parametrize("what", ["alias", "base", "hold", "promotion"])
 def test_of_a_deletion_and_a_new_referrer_one_is_refused(cast: Cast, what: str) -> None:
     """Let go at once, many times: never a tombstone that something counts on."""
     simple_policy(cast, "staging")
@@ -340,6 +341,7 @@ def test_of_a_deletion_and_a_new_referrer_one_is_refused(cast: Cast, what: str) 
                 model=v.model, name="champion", version=v, by=cast.principal("eve")
             ),
             "base": lambda v=version, c=child: base_of(cast, v, c),
+            "hold": lambda v=version: held(cast, v),
             "promotion": lambda v=version: request_promotion(
                 version=v, target="staging", by=cast.principal("eve")
             ),

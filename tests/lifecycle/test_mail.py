@@ -23,6 +23,7 @@ from tests.factories import (
     simple_policy,
     staged_version,
 )
+from tests.lifecycle.holding import asked, held
 
 EVERYBODY = ("ada", "ben", "eve", "cora", "otto", "vera", "mallory")
 
@@ -124,3 +125,10 @@ def test_who_is_in_a_group_that_the_policy_names_is_asked_too(cast: Cast) -> Non
     promotion_at(cast, "awaiting_approval", value=0.9)
     # eve asked for it, and is not asked.
     assert set(mailed(cast, "Waits for you")) == {"cora", "vera"}
+
+
+def test_that_a_hold_be_lifted_waits_for_the_others(cast: Cast) -> None:
+    hold = held(cast, ready_version(cast))
+    asked(cast, hold)
+    (who,) = mailed(cast, "Waits for you: a legal hold of")
+    assert who.startswith("cora"), "ada asked, and decides on nothing"

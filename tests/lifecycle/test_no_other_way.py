@@ -13,9 +13,8 @@ from django_fsm import TransitionNotAllowed
 from lifecycle.actions.promotions import request_promotion
 from lifecycle.models import Approval, GateResult, Promotion, State
 from lifecycle.policies import current
-from registry.actions.roles import grant_role
 from registry.models import Alias, Blob, ModelVersion
-from tests.cast import Cast
+from tests.cast import Cast, hold_role
 from tests.factories import fresh, promotion_at, ready_version, simple_policy, staged_version
 
 
@@ -157,7 +156,7 @@ def test_by_an_approval_of_who_may_not(cast: Cast, who: str) -> None:
 def test_by_an_approval_of_an_account_that_answers_for_the_asker(cast: Cast) -> None:
     """ci asks; ada, who answers for ci, is an operator too."""
     for who, role in (("ci", "ml_engineer"), ("ada", "production_operator")):
-        grant_role(namespace=cast.namespace, user=cast.user(who), role=role, by=cast.principal("ada"))
+        hold_role(cast.namespace, cast.user(who), role)
     version = staged_version(cast)
     asked = request_promotion(version=version, target="production", by=cast.principal("ci"))
     Promotion.objects.filter(pk=asked.pk).update(state="awaiting_approval", binding="b" * 64)

@@ -22,7 +22,7 @@ from lifecycle.actions.promotions import (
 from lifecycle.models import Approval, State
 from lifecycle.promotions import ApprovalsMissing, IllegalMove, PromotionIsClosed, apply, settle
 from registry.actions.people import issue_token
-from registry.actions.roles import grant_role, revoke_role
+from registry.actions.roles import revoke_role
 from registry.errors import DomainError, Forbidden, InvalidInput, NotVisible
 from registry.models import (
     SYSTEM,
@@ -33,7 +33,7 @@ from registry.models import (
     RegisteredModelGroupPermission,
     StageChange,
 )
-from tests.cast import Cast
+from tests.cast import Cast, hold_role
 from tests.factories import (
     TRAINING,
     evaluate,
@@ -297,9 +297,7 @@ def test_a_reason_is_asked_for(cast: Cast) -> None:
 
 
 def _also_operator(cast: Cast, who: str) -> None:
-    from_admin = cast.principal("ada")
-    from_role = cast.user(who)
-    grant_role(namespace=cast.namespace, user=from_role, role="production_operator", by=from_admin)
+    hold_role(cast.namespace, cast.user(who), "production_operator")
 
 
 def test_the_trainer_does_not_lower_the_bar_of_what_is_in_production(cast: Cast) -> None:

@@ -35,7 +35,7 @@ from registry.actions.webhooks import create_webhook
 from registry.errors import Forbidden, InvalidInput, NotVisible
 from registry.journal.webhooks import plan_deliveries
 from registry.models import SYSTEM, Delivery, Event, ModelVersion, Principal
-from tests.cast import Cast
+from tests.cast import Cast, hold_role
 from tests.factories import TRAINING, fresh, promotion_at, ready_version, staged_version
 from tests.lineage.scenes import a_run, a_version, digest_of, read
 
@@ -50,7 +50,7 @@ def place(cast: Cast, *versions: ModelVersion, reason: str = WHY, by: str = "cor
 def dora(cast: Cast) -> Principal:
     """Another production operator."""
     user = create_user(username=f"dora-{cast.namespace.name}", by=SYSTEM)
-    grant_role(namespace=cast.namespace, user=user, role="production_operator", by=SYSTEM)
+    hold_role(cast.namespace, user, "production_operator")
     return Principal(user=user)
 
 
@@ -279,7 +279,7 @@ def test_an_account_of_ones_own_does_not_lift_it(cast: Cast) -> None:
     """ci is a service account that ada answers for; both are made operators."""
     version = ready_version(cast)
     for name in ("ada", "ci"):
-        grant_role(namespace=cast.namespace, user=cast.user(name), role="production_operator", by=SYSTEM)
+        hold_role(cast.namespace, cast.user(name), "production_operator")
     place(cast, version, by="ci")
     with pytest.raises(OwnQuarantine):
         lift_quarantine(versions=[version], reason="fine", by=cast.principal("ada"))

@@ -13,12 +13,13 @@ from pytest_django import Settings
 from lifecycle import retention, tiers
 from lifecycle.actions.promotions import move_version
 from lifecycle.actions.retention import edit_retention, restore_version, run_retention
-from lifecycle.models import LegalHold, TierMove
+from lifecycle.models import TierMove
 from registry.actions.aliases import move_alias
 from registry.artifacts.scrub import verify_blob
 from registry.errors import Forbidden, NotVisible
 from registry.models import ModelVersion
 from tests.cast import Cast
+from tests.lifecycle.holding import held
 from tests.registry.artifacts.sending import (
     again,
     blob,
@@ -173,7 +174,7 @@ def test_what_may_still_be_needed_stays(kept: Cast, reason: str) -> None:
         case "alias":
             move_alias(model=version.model, name="reference", version=version, by=kept.principal("eve"))
         case "hold":
-            LegalHold.objects.create(version=version, reason="a lawsuit", placed_by=kept.user("ada"))
+            held(kept, version, "a lawsuit")
         case "former":
             version.stage_changes.create(
                 from_stage="production", to_stage="archived", move="step_down", at=timezone.now()

@@ -14,7 +14,7 @@ from lifecycle.dossier.inbox import count_waiting
 from lifecycle.models import Approval, Promotion
 from lifecycle.promotions import settle
 from registry.actions.roles import grant_role
-from tests.cast import Cast
+from tests.cast import Cast, hold_role
 from tests.factories import evaluate, fresh, ready_version, simple_policy
 
 ASKED = "You asked for this promotion, so somebody else must decide on it."
@@ -60,9 +60,7 @@ def test_though_they_are_operators(
     cast: Cast, scene: Callable[[Cast], Promotion], who: str, told: str
 ) -> None:
     promotion = scene(cast)
-    grant_role(
-        namespace=cast.namespace, user=cast.user(who), role="production_operator", by=cast.principal("ada")
-    )
+    hold_role(cast.namespace, cast.user(who), "production_operator")
 
     for verdict in ("approve", "reject"):
         with pytest.raises(OwnRequest) as refusal:

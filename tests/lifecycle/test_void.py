@@ -15,10 +15,9 @@ from lifecycle.actions.promotions import decide_promotion, move_version, request
 from lifecycle.models import Promotion, State
 from lifecycle.promotions import PromotionIsClosed, apply, settle
 from lifecycle.tasks.promotions import evaluate_gates
-from registry.actions.roles import grant_role
 from registry.journal import outbox
 from registry.models import Event
-from tests.cast import Cast
+from tests.cast import Cast, hold_role
 from tests.factories import evaluate, fresh, promotion_at, published_policy, simple_policy, staged_version
 
 BOUND = {"gate": "metric_at_least", "parameters": {"metric": "accuracy", "bound": 0.8}}
@@ -29,9 +28,7 @@ def approved(cast: Cast) -> Promotion:
     """Two approvals are asked, and cora has given hers."""
     simple_policy(cast, "production", gates=[BOUND], approvals=2)
     promotion = promotion_at(cast, "awaiting_approval")
-    grant_role(
-        namespace=cast.namespace, user=cast.user("otto"), role="production_operator", by=cast.principal("ada")
-    )
+    hold_role(cast.namespace, cast.user("otto"), "production_operator")
     return decide_promotion(promotion=promotion, verdict="approve", by=cast.principal("cora"))
 
 

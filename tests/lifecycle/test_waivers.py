@@ -22,11 +22,10 @@ from lifecycle.actions.waivers import NotWaivable, WaiverOpen, decide_waiver
 from lifecycle.models import Approval, WaiverDecision
 from lifecycle.promotions import settle
 from lifecycle.tasks.promotions import evaluate_gates
-from registry.actions.roles import grant_role
 from registry.errors import Forbidden, InvalidInput, NotVisible
 from registry.journal import outbox
 from registry.models import Event
-from tests.cast import Cast
+from tests.cast import Cast, hold_role
 from tests.factories import a_waiver, evaluate, fresh, ready_version, results, simple_policy, staged_version
 from tests.lifecycle.waiving import WHY, asked_again, asking, granted, refused
 
@@ -179,9 +178,7 @@ def test_the_stranger_sees_none(cast: Cast) -> None:
 def test_nobody_grants_their_own(cast: Cast, who: str) -> None:
     """Who asked, and who made the version, though they are operators; nor past the action."""
     waiver = a_waiver(cast)
-    grant_role(
-        namespace=cast.namespace, user=cast.user(who), role="production_operator", by=cast.principal("ada")
-    )
+    hold_role(cast.namespace, cast.user(who), "production_operator")
     with pytest.raises(OwnRequest):
         granted(cast, waiver, by=who)
     with pytest.raises(IntegrityError, match="does not decide"), transaction.atomic():
@@ -193,7 +190,7 @@ def test_nobody_grants_their_own(cast: Cast, who: str) -> None:
 def test_accounts_are_no_people(cast: Cast) -> None:
     waiver = a_waiver(cast)
     for role in ("production_operator", "ml_engineer"):
-        grant_role(namespace=cast.namespace, user=cast.user("ci"), role=role, by=cast.principal("ada"))
+        hold_role(cast.namespace, cast.user("ci"), role)
     with pytest.raises(Forbidden, match="by people"):
         granted(cast, waiver, by="ci")
     granted(cast, waiver, "refuse")

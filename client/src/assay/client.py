@@ -29,8 +29,10 @@ from assay.errors import VersionFailed
 from assay.evidence import Evidence
 from assay.freezes import Freezes
 from assay.glass import BrokenGlass
+from assay.holds import Holds
 from assay.http import Connection, Parameters
 from assay.incidents import Incidents
+from assay.members import Members
 from assay.policies import Policies
 from assay.redactions import Redactions
 from assay.references import API, Reference, model_path, namespace_path, version_path
@@ -52,6 +54,8 @@ class Client(
     Approvals,
     Freezes,
     BrokenGlass,
+    Holds,
+    Members,
     Webhooks,
 ):
     """Speaks to the server at `url` as the holder of `token`.

@@ -5,15 +5,32 @@ from __future__ import annotations
 from argparse import ArgumentParser
 from typing import Any
 
+from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError
-from django.db import transaction
+from django.db import DEFAULT_DB_ALIAS, connections, transaction
 
 from registry.actions.people import create_user, issue_token
 from registry.actions.roles import create_namespace, grant_role
 from registry.errors import DomainError
 from registry.models import SYSTEM, Namespace, User
-from registry.roles import Permission, Role
+from registry.roles import BY_TWO, Permission, Role
+
+
+def _become_owner(role: str) -> None:
+    """From here on this process is the owner of the database, as migrations are. Raises CommandError.
+
+    A role that takes two is given by one who has the host, and the database asks for more than their word: the
+    login that only the host has.
+    """
+    owner, connection = settings.DATABASE_OWNER, connections[DEFAULT_DB_ALIAS]
+    if owner is None:
+        raise CommandError(
+            f"Set DATABASE_OWNER_URL: alone, {role} is given by the owner of the database. Or let an admin of the "
+            "namespace ask for it, and somebody else confirm it."
+        )
+    connection.close()
+    connection.settings_dict.update({key: owner[key] for key in ("USER", "PASSWORD", "HOST", "PORT", "NAME")})
 
 
 class Command(BaseCommand):
@@ -38,12 +55,23 @@ class Command(BaseCommand):
             "--owner", help="with --create: the user is a service account that this person owns"
         )
 
-    @transaction.atomic
     def handle(self, *args: Any, **options: Any) -> None:
+        if options["role"] in BY_TWO:
+            _become_owner(options["role"])
+        with transaction.atomic():
+            self._issue(options)
+
+    def _issue(self, options: dict[str, Any]) -> None:
         try:
             namespace = self._namespace(options["namespace"], options["create"])
             user = self._user(options["user"], options["create"], options["owner"])
-            grant_role(namespace=namespace, user=user, role=options["role"], by=SYSTEM)
+            grant_role(
+                namespace=namespace,
+                user=user,
+                role=options["role"],
+                by=SYSTEM,
+                reason="Given at the server's command line.",
+            )
             _, secret = issue_token(
                 user=user,
                 name=options["name"],

@@ -14,9 +14,9 @@ from django.test.utils import CaptureQueriesContext
 from lifecycle.dossier.inbox import count_waiting, inbox
 from lifecycle.models import Promotion, State
 from registry.actions.people import create_user, issue_token
-from registry.actions.roles import grant_role
 from registry.models import SYSTEM, Event, Principal, User
 from registry.roles import Role
+from tests.cast import hold_role
 from tests.console.scene import Scene, make_scene
 
 
@@ -69,7 +69,7 @@ def test_a_rejection_needs_a_reason(scene: Scene) -> None:
 
 
 def test_who_asked_cannot_decide(scene: Scene) -> None:
-    grant_role(namespace=scene.namespace, user=scene.people["eve"], role=Role.PRODUCTION_OPERATOR, by=SYSTEM)
+    hold_role(scene.namespace, scene.people["eve"], Role.PRODUCTION_OPERATOR)
     eve = signed_in(scene.people["eve"])
     shown = text(eve.get(page(scene.waiting)))
     assert "You asked for this promotion, so somebody else must decide on it." in shown
@@ -79,7 +79,7 @@ def test_who_asked_cannot_decide(scene: Scene) -> None:
 
 
 def test_who_trained_it_cannot_decide(scene: Scene) -> None:
-    grant_role(namespace=scene.namespace, user=scene.people["ben"], role=Role.PRODUCTION_OPERATOR, by=SYSTEM)
+    hold_role(scene.namespace, scene.people["ben"], Role.PRODUCTION_OPERATOR)
     assert "You trained or registered this version" in decide(scene, "ben", "approve")
     assert state(scene) == State.AWAITING_APPROVAL
 
@@ -177,11 +177,9 @@ def test_each_sees_on_the_desk_what_is_theirs(scene: Scene) -> None:
 def test_the_desk_and_the_rule_agree(scene: Scene) -> None:
     """The inbox's SQL says for everybody what `check_can_decide` says."""
     operator = create_user(username=f"olaf{scene.namespace.name}", by=SYSTEM)
-    grant_role(namespace=scene.namespace, user=operator, role=Role.PRODUCTION_OPERATOR, by=SYSTEM)
+    hold_role(scene.namespace, operator, Role.PRODUCTION_OPERATOR)
     for name in ("eve", "ben", "ada", "ci"):
-        grant_role(
-            namespace=scene.namespace, user=scene.people[name], role=Role.PRODUCTION_OPERATOR, by=SYSTEM
-        )
+        hold_role(scene.namespace, scene.people[name], Role.PRODUCTION_OPERATOR)
     scene.people["olaf"] = operator
     offered = {name for name, user in scene.people.items() if count_waiting(Principal(user=user))}
     can = set()
@@ -210,7 +208,7 @@ def test_a_desk_full_of_requests_costs_no_more_queries(scene: Scene) -> None:
 
     before = queries()
     other = make_scene(f"-{secrets.token_hex(3)}")
-    grant_role(namespace=other.namespace, user=scene.people["cora"], role=Role.PRODUCTION_OPERATOR, by=SYSTEM)
+    hold_role(other.namespace, scene.people["cora"], Role.PRODUCTION_OPERATOR)
     for each in (scene, other):
         each.stand_in_the_way()
         each.drift()

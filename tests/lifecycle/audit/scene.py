@@ -8,9 +8,8 @@ from lifecycle.actions.deployments import remove_deployment, report_deployment
 from lifecycle.actions.incidents import close_incident, open_incident
 from lifecycle.actions.quarantine import lift_quarantine, quarantine_versions
 from registry.actions.people import create_user
-from registry.actions.roles import grant_role
 from registry.models import SYSTEM, ModelVersion, Principal
-from tests.cast import Cast
+from tests.cast import Cast, hold_role
 from tests.factories import evaluate, fresh, promotion_at, staged_version
 
 
@@ -24,7 +23,7 @@ class Past:
 def past(cast: Cast, *, words: str = "as it should be") -> Past:
     """`words` are what people wrote, wherever they could."""
     dora = create_user(username=f"dora-{cast.namespace.name}", by=SYSTEM)
-    grant_role(namespace=cast.namespace, user=dora, role="production_operator", by=SYSTEM)
+    hold_role(cast.namespace, dora, "production_operator")
     first = promotion_at(cast, "applied").version
     cora = cast.principal("cora")
     report_deployment(version=first, target="eu-1", by=cora)

@@ -11,10 +11,9 @@ from typing import Any
 from lifecycle.models import OPEN, Approval, Promotion
 from lifecycle.promotions import settle
 from registry.actions.people import create_user
-from registry.actions.roles import grant_role
 from registry.models import SYSTEM, Alias, Event, ModelVersion, RegisteredModel, StageChange
 from registry.roles import Role
-from tests.cast import Cast, make_cast
+from tests.cast import Cast, hold_role, make_cast
 from tests.factories import promotion_at, staged_version
 
 CALLS = 16
@@ -48,7 +47,7 @@ class Round:
     def made(cls) -> Round:
         cast = make_cast()
         cast.people["olga"] = create_user(username=f"olga-{secrets.token_hex(4)}", by=SYSTEM)
-        grant_role(namespace=cast.namespace, user=cast.user("olga"), role=Role.PRODUCTION_OPERATOR, by=SYSTEM)
+        hold_role(cast.namespace, cast.user("olga"), Role.PRODUCTION_OPERATOR)
         former = promotion_at(cast, "applied").version
         current = promotion_at(cast, "applied", value=0.95).version
         waiting = [promotion_at(cast, "awaiting_approval", value=value) for value in (0.96, 0.97)]

@@ -28,11 +28,10 @@ from lifecycle.models import Policy as PolicyRow
 from lifecycle.models import Promotion as PromotionRow
 from lifecycle.promotions import apply, settle
 from registry.actions.people import create_user
-from registry.actions.roles import grant_role
 from registry.http.problems import constraint_name
 from registry.models import SYSTEM, ModelVersion, RegisteredModel
 from registry.roles import Role
-from tests.cast import Cast, make_cast
+from tests.cast import Cast, hold_role, make_cast
 from tests.factories import evaluate, ready_version
 from tests.lifecycle.machine.gates import ASKED
 from tests.lifecycle.machine.things import Incident, Policy, Promotion, Version, Waiver
@@ -64,7 +63,7 @@ class World:
             )
             cast.people[name] = account
             for role in roles:
-                grant_role(namespace=cast.namespace, user=account, role=role, by=SYSTEM)
+                hold_role(cast.namespace, account, role)
         world = cls(cast)
         for name in MODELS:
             world.models[name] = RegisteredModel.objects.create(

@@ -11,11 +11,13 @@ from django.urls import reverse
 from django.utils import timezone
 
 from lifecycle.actions.freezes import set_freeze
-from lifecycle.models import BreakGlass, LegalHold, Quarantine, RetentionPolicy, TierMove
+from lifecycle.actions.holds import ask_lift, place_hold
+from lifecycle.models import BreakGlass, Quarantine, RetentionPolicy, TierMove
 from lifecycle.models.glass import REVIEWED_WITHIN
 from registry.actions.keys import add_signing_key
 from registry.actions.people import create_user, issue_token
 from registry.actions.redactions import Named, ask_redaction
+from registry.actions.roles import grant_role
 from registry.journal.checkpoints import add_checkpoint, head
 from registry.models import (
     SYSTEM,
@@ -58,7 +60,11 @@ def furnish(made: Scene) -> Scene:
     RetentionPolicy.objects.create(namespace=made.namespace)
     blob = Artifact.objects.filter(manifest=version.manifest)[0].blob
     TierMove.objects.create(blob=blob, version=version, to_tier="cold")
-    hold = LegalHold.objects.create(version=version, reason="a dispute", placed_by=ada)
+    hold = place_hold(version=version, reason="a dispute", by=Principal(user=ada))
+    ask_lift(hold=hold, reason="settled", by=Principal(user=ada))
+    grant_role(
+        namespace=made.namespace, user=made.people["vera"], role="production_operator", by=Principal(user=ada)
+    )
     place = Named("legalhold", str(hold.pk), "reason")
     ask_redaction(namespace=made.namespace, reason="a name", places=[place], by=Principal(user=ada))
     Quarantine.objects.create(version=version, reason="bad labels", by=ada, at=timezone.now())

@@ -13,8 +13,9 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
+from lifecycle.actions.holds import ask_lift, decide_lift, place_hold
 from lifecycle.actions.promotions import move_version
-from lifecycle.models import LegalHold, TierMove
+from lifecycle.models import TierMove
 from registry.actions.people import create_user, issue_token
 from registry.admin.scoped import EstimatingPaginator, ScopedAdmin
 from registry.http.access import Holds, SignedInOnly, admin_rules
@@ -238,11 +239,12 @@ def test_a_version_is_deleted_and_read_as_a_tombstone(scene: Scene) -> None:
     shown = told(eve.get(f"{path}delete-for-good/"))
     assert "It can never be downloaded, promoted or restored again" in shown
     assert "nothing else needs will be removed after 7 days" in shown
-    hold = LegalHold.objects.create(version=version, reason="Case 12.", placed_by=scene.people["ada"])
+    hold = place_hold(version=version, reason="Case 12.", by=scene.principal("ada"))
     refused = told(eve.post(f"{path}delete-for-good/", {"reason": "obsolete"}))
     assert "cannot be deleted: this stands against it." in refused
     assert "Case 12." in refused
-    LegalHold.objects.filter(pk=hold.pk).update(lifted_by=scene.people["ada"], lifted_at=timezone.now())
+    ask_lift(hold=hold, reason="settled", by=scene.principal("ada"))
+    decide_lift(hold=hold, verdict="grant", reason="seen", by=scene.principal("cora"))
     assert eve.post(f"{path}delete-for-good/", {"reason": "obsolete since May"}).status_code == 302
     assert type(version).objects.get(pk=version.pk).status == "deleted"
     changed = told(eve.get(f"{path}change/"))

@@ -10,6 +10,7 @@ from typing import Any
 from django.db import connection
 from django.utils import timezone
 
+from lifecycle.actions.holds import ask_lift, decide_lift, place_hold
 from lifecycle.actions.policies import report_check
 from lifecycle.actions.promotions import decide_promotion, request_promotion
 from lifecycle.actions.quarantine import lift_quarantine, quarantine_versions
@@ -22,10 +23,8 @@ from registry.actions.attachments import add_attachment
 from registry.actions.evaluations import Measured, MeasuredOn, record_evaluation
 from registry.actions.models import edit_model
 from registry.actions.redactions import ask_redaction, decide_redaction
-from registry.actions.roles import grant_role
 from registry.artifacts.publish import publish
 from registry.models import (
-    SYSTEM,
     Attachment,
     Delivery,
     DeliveryAttempt,
@@ -35,7 +34,7 @@ from registry.models import (
     RegisteredModel,
     Webhook,
 )
-from tests.cast import Cast
+from tests.cast import Cast, hold_role
 from tests.factories import HELD_OUT
 from tests.lineage.scenes import CODE, ENVIRONMENT, a_run, a_version, digest_of
 
@@ -112,8 +111,11 @@ def planted(cast: Cast) -> Planted:
     )
     cora = cast.principal("cora")
     quarantine_versions(versions=[version], reason=CANARY, by=cora, found_by={"dataset": [CANARY]})
-    grant_role(namespace=cast.namespace, user=cast.user("ada"), role="production_operator", by=SYSTEM)
+    hold_role(cast.namespace, cast.user("ada"), "production_operator")
     lift_quarantine(versions=[version], reason=CANARY, by=ada)
+    hold = place_hold(version=version, reason=CANARY, by=ada)
+    ask_lift(hold=hold, reason=CANARY, by=ada)
+    decide_lift(hold=hold, verdict="refuse", reason=CANARY, by=cora)
     LineageEvent.objects.create(
         namespace=cast.namespace,
         digest="e" * 64,

@@ -21,7 +21,7 @@ from registry.artifacts.manifests import Entry, manifest_digest
 from registry.errors import DomainError
 from registry.models import Artifact, Event, IdempotencyKey, Redaction
 from registry.redaction.marks import MARK, marks_in
-from tests.cast import Cast
+from tests.cast import Cast, hold_role
 from tests.factories import promotion_at, simple_policy, staged_version
 from tests.lineage.scenes import a_run, a_version
 from tests.registry.redaction.planting import (
@@ -189,10 +189,7 @@ def test_the_journal_says_who_and_why_and_never_what(cast: Cast) -> None:
 def test_one_alone_cannot(cast: Cast, asker: str, decider: str, code: str) -> None:
     run = a_run(cast, command=["python", CANARY])
     if asker == "ci":  # as when its owner gave the account the role
-        cast.client("ada").post(
-            f"/api/v1/namespaces/{cast.namespace.name}/members",
-            {"user": cast.user("ci").username, "role": "production_operator"},
-        )
+        hold_role(cast.namespace, cast.user("ci"), "production_operator")
     row = asked(cast, asker)
     with pytest.raises(DomainError) as refused:
         approved(cast, row, decider)

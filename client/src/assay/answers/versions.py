@@ -123,6 +123,8 @@ class Version(TypedDict):
     signature: NotRequired[Signature | None]
     # What it stands under, where the version itself was asked for: {"reason", "by", "at"}.
     quarantine: NotRequired[dict[str, str] | None]
+    # The legal holds that it stands under, there too: as `assay.holds.Hold`.
+    holds: NotRequired[list[dict[str, Any]]]
     # Where it is reported to run, there too: as `assay.deployments.Running`.
     running: NotRequired[list[dict[str, Any]]]
 

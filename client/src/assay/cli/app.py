@@ -16,12 +16,14 @@ from assay.cli import (
     files,
     freezes,
     glass,
+    holds,
     importing,
     incident,
     incidents,
     keys,
     lifecycle,
     lineage,
+    members,
     policies,
     redact,
     reproducing,
@@ -78,10 +80,12 @@ for panel, commands in PANELS.items():
 app.command(rich_help_panel="Lineage", context_settings={"allow_interspersed_args": False})(run.run)
 
 
+app.add_typer(members.app, rich_help_panel="Account")
 app.add_typer(keys.app, rich_help_panel="Evidence")
 app.add_typer(incident.app, rich_help_panel="Lifecycle")
 app.add_typer(waivers.app, rich_help_panel="Lifecycle")
 app.add_typer(freezes.app, rich_help_panel="Lifecycle")
+app.add_typer(holds.app, rich_help_panel="Lifecycle")
 app.add_typer(glass.app, rich_help_panel="Lifecycle")
 app.add_typer(policies.app, rich_help_panel="Lifecycle")
 app.add_typer(webhook.app, rich_help_panel="Lifecycle")

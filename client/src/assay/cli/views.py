@@ -21,6 +21,8 @@ def version_title(version: Version) -> Text:
         title += Text("  ") + Text("quarantined", style="bold red")
     if version.get("quarantine"):
         title += Text("  ") + Text("under quarantine", style="bold red")
+    if version.get("holds"):
+        title += Text("  ") + Text("legal hold", style="bold")
     if version["safety"] not in ("", "clean"):
         title += Text("  ") + state(version["safety"])
     return title
@@ -81,6 +83,17 @@ def quarantine_rows(version: Version) -> list[tuple[str, Text | str]]:
     return [("quarantine", plain(standing["reason"], "bold red")), ("", plain(placed, "dim"))]
 
 
+def hold_rows(version: Version) -> list[tuple[str, Text | str]]:
+    """Why it is neither deleted nor put away."""
+    rows: list[tuple[str, Text | str]] = []
+    for hold in version.get("holds") or []:
+        placed = f"by {hold['placed_by']}, {when(hold['placed_at'])} UTC; two people may lift it"
+        rows += [("legal hold", plain(hold["reason"])), ("", plain(placed, "dim"))]
+        if hold["state"] == "lift_asked":
+            rows.append(("", plain(f"{hold['lifts'][-1]['asked_by']} asks to lift it.", "yellow")))
+    return rows
+
+
 def running_rows(version: Version) -> list[tuple[str, Text | str]]:
     """Where it is reported to run, and what is wrong with that."""
     rows: list[tuple[str, Text | str]] = []
@@ -107,6 +120,7 @@ def version_view(version: Version) -> RenderableType:
         ("status", version["status_message"] if version["status"] in ("failed", "deleted") else ""),
         ("deleted", f"{when(version.get('deleted_at'))} UTC" if version.get("deleted_at") else ""),
         *quarantine_rows(version),
+        *hold_rows(version),
         *running_rows(version),
         ("made", made),
         ("run", version["run"] or ""),

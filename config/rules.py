@@ -41,6 +41,7 @@ RULES: dict[tuple[str, str], Rule] = {
     ("resolve", "GET"): SignedInOnly("finds only what the caller may see"),
     ("evaluations", "GET"): Holds(P.NAMESPACE_READ),
     ("evaluations", "POST"): Holds(P.EVALUATION_CREATE),
+    ("version-example-results", "POST"): Holds(P.EVALUATION_CREATE),
     ("aliases", "GET"): Holds(P.NAMESPACE_READ),
     ("alias", "GET"): Holds(P.NAMESPACE_READ),
     ("alias", "PUT"): Holds(P.ALIAS_MOVE),

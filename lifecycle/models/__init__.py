@@ -1,5 +1,6 @@
 """The lifecycle's tables."""
 
+from lifecycle.models.comparisons import PairedComparison
 from lifecycle.models.deployments import Deployment, DeploymentChange, Drift
 from lifecycle.models.freezes import FreezeWindow
 from lifecycle.models.glass import BreakGlass
@@ -33,6 +34,7 @@ __all__ = [
     "GateResult",
     "Incident",
     "LegalHold",
+    "PairedComparison",
     "Policy",
     "Promotion",
     "Quarantine",

@@ -17,6 +17,7 @@ from registry.models import Attachment, Redaction, RedactionPlace
 
 LARGEST = 16 * MIB
 LARGEST_SIGNATURE = 4 * MIB
+LARGEST_RESULTS = 32 * MIB
 LONGEST_NAME = 255
 
 
@@ -50,7 +51,8 @@ class Kept:
 
 def largest(kind: str) -> int:
     """The most bytes that a document of this kind has."""
-    return LARGEST_SIGNATURE if kind == Attachment.Kind.SIGNATURE else LARGEST
+    of = {Attachment.Kind.SIGNATURE: LARGEST_SIGNATURE, Attachment.Kind.EXAMPLE_RESULTS: LARGEST_RESULTS}
+    return of.get(Attachment.Kind(kind), LARGEST)
 
 
 def check_name(name: str) -> str:

@@ -10,8 +10,8 @@ from registry.models.catalog import (
     RegisteredModelUserPermission,
     StageChange,
 )
-from registry.models.contents import Attachment, Safety, ScanReport, SignatureCheck, SigningKey
-from registry.models.evaluations import Evaluation, EvaluationMetric
+from registry.models.contents import OF_ITS_MAKERS, Attachment, Safety, ScanReport, SignatureCheck, SigningKey
+from registry.models.evaluations import Evaluation, EvaluationMetric, ExampleResults
 from registry.models.events import Delivery, DeliveryAttempt, Event, OutboxItem, Webhook
 from registry.models.mails import Mail
 from registry.models.people import (
@@ -31,6 +31,7 @@ from registry.models.stages import EDGES, Stage
 __all__ = [
     "EDGES",
     "HASHED_FIRST",
+    "OF_ITS_MAKERS",
     "SYSTEM",
     "Alias",
     "AliasMove",
@@ -42,6 +43,7 @@ __all__ = [
     "Evaluation",
     "EvaluationMetric",
     "Event",
+    "ExampleResults",
     "IdempotencyKey",
     "Mail",
     "Manifest",

@@ -66,7 +66,15 @@ USUAL: dict[str, dict[str, Any]] = {
         "slice": "",
         "evaluator": "",
         "run": None,
-        "metrics": [{"name": "m", "value": 1.0, "low": 1.0, "high": 1.0}],
+        "metrics": [
+            {
+                "name": "m",
+                "value": 1.0,
+                "low": 1.0,
+                "high": 1.0,
+                "examples": {"digest": "sha256:" + "a" * 64, "count": 1},
+            }
+        ],
     },
     "webhooks": {"name": "w", "url": "http://127.0.0.1:9/", "events": ["*"]},
     "webhook": {"name": "w", "url": "http://127.0.0.1:9/", "events": ["*"], "active": True},

@@ -352,6 +352,7 @@ KEPT = {
     "registry.deliveryattempt": {"sent"},  # the address without its query, and headers of ours
     "registry.evaluation": {"dataset_digest"},
     "registry.event": {"type", "subject_kind", "subject_id", "actor_label", "token_prefix"},
+    "registry.exampleresults": {"ids_digest"},
     "registry.idempotencykey": {"key", "request_hash"},
     "registry.mail": {"state"},
     "registry.manifest": {"state", "digest", "oms_digest"},

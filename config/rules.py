@@ -118,6 +118,11 @@ RULES: dict[tuple[str, str], Rule] = {
     ("version-deprecate", "POST"): Holds(P.VERSION_DEPRECATE),
     ("version-reinstate", "POST"): Holds(P.VERSION_DEPRECATE),
     ("version-archive", "POST"): Holds(P.VERSION_DEPRECATE),
+    ("version-revalidations", "GET"): Holds(P.NAMESPACE_READ),
+    ("version-revalidations", "POST"): Holds(P.PROMOTION_DECIDE, or_designated=True),
+    # Who may decide by a group that a policy names, too.
+    ("version-report-attachments", "POST"): Holds(P.PROMOTION_DECIDE, or_designated=True),
+    ("model-review", "GET"): Holds(P.NAMESPACE_READ),
     ("version-evidence", "GET"): Holds(P.JOURNAL_VERIFY),
     ("period-evidence", "GET"): Holds(P.JOURNAL_VERIFY),
     ("model-production", "GET"): Holds(P.NAMESPACE_READ),

@@ -11,8 +11,9 @@ from uuid import UUID
 from django.db.models import Q
 
 from lifecycle.api.incidents import ROWS as INCIDENT_ROWS
+from lifecycle.api.revalidations import ROWS as VALIDATIONS
 from lifecycle.api.shows import promotion_rows
-from lifecycle.models import CheckReport, DeploymentChange, Incident, Promotion, Quarantine
+from lifecycle.models import CheckReport, DeploymentChange, Incident, Promotion, Quarantine, Revalidation
 from lineage.making import Making, makings_of
 from registry.api.shows import MODEL_ROWS, VERSION_ROWS
 from registry.artifacts.scanning import SCANNER
@@ -49,6 +50,7 @@ class Gathered:
     incidents: dict[UUID, list[Incident]]
     quarantines: dict[UUID, list[Quarantine]]
     stages: dict[UUID, list[StageChange]]
+    validations: dict[UUID, list[Revalidation]]
     # Every change at the targets that ever ran one of the versions, oldest first, by deployment.
     changes: dict[UUID, list[DeploymentChange]] = field(default_factory=dict)
     events: list[Event] = field(default_factory=list)
@@ -78,6 +80,7 @@ def gather(version_ids: Iterable[UUID], principal: Principal) -> Gathered:
             .select_related("by", "lift__by", "version__model__namespace")
             .order_by("at", "pk")
         ),
+        validations=_by(VALIDATIONS.filter(version__in=ids).order_by("at", "pk")),
         stages=_by(StageChange.objects.filter(version__in=ids).select_related("by").order_by("pk")),
     )
     for change in CHANGES.filter(deployment__changes__version__in=ids).distinct().order_by("pk"):

@@ -10,8 +10,10 @@ from django.utils import timezone
 
 from lifecycle.actions.glass import can_review
 from lifecycle.api.shows import promotion_rows
+from lifecycle.gates.reviews import Clock
 from lifecycle.glass import unreviewed
 from lifecycle.models import BreakGlass, Promotion, State
+from lifecycle.revalidation import overdue
 from lineage.models import Run
 from registry.models import Principal, RegisteredModelGroupPermission, RoleGroup, User
 from registry.models.visibility import namespaces_where
@@ -39,10 +41,13 @@ class Inbox:
     evaluating: list[Promotion]
     decided: list[Promotion]
     reviews: list[Review]
+    # Models in production that have to be validated again.
+    validations: list[Clock]
 
 
 def inbox(principal: Principal) -> Inbox:
-    """The desk of this person, in a constant number of queries, but for broken glass, which is rare."""
+    """The desk of this person, in a constant number of queries, but for broken glass and overdue validations, which
+    are rare."""
     now = timezone.now()
     seen = _seen(principal)
     waiting = seen.filter(state=State.AWAITING_APPROVAL).order_by("requested_at", "pk")
@@ -57,6 +62,7 @@ def inbox(principal: Principal) -> Inbox:
             Review(row, overdue=row.due_at <= now, mine=can_review(principal, row))
             for row in unreviewed().visible_to(principal).order_by("due_at", "pk")[:MOST]  # type: ignore[attr-defined]
         ],
+        validations=overdue(principal, now, MOST),
     )
 
 

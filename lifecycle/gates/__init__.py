@@ -11,6 +11,7 @@ from lifecycle.gates.metrics import EvaluatedOn, MetricAtLeast, MetricAtMost
 from lifecycle.gates.plugins import plugged_in
 from lifecycle.gates.proofs import ExternalCheck, IntegrityVerified, LineageComplete
 from lifecycle.gates.regression import NoRegression
+from lifecycle.gates.reviews import ReviewNotOverdue
 from lifecycle.gates.signatures import SignatureValid
 from lifecycle.gates.slices import SlicesNotWorse
 from lifecycle.gates.soaking import Soaked
@@ -27,6 +28,7 @@ GATES: dict[str, Gate] = {
         CardComplete(),
         MetadataValid(),
         NoOpenIncident(),
+        ReviewNotOverdue(),
         ExternalCheck(),
         Soaked(),
         LineageComplete(),

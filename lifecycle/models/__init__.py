@@ -18,6 +18,7 @@ from lifecycle.models.promotions import (
 )
 from lifecycle.models.quarantine import Quarantine, QuarantineLift
 from lifecycle.models.retention import LegalHold, RetentionPolicy, TierMove
+from lifecycle.models.revalidations import OverdueReview, Revalidation
 from lifecycle.models.states import OPEN, STATE_EDGES, State
 from lifecycle.models.waivers import Waiver, WaiverDecision
 
@@ -34,12 +35,14 @@ __all__ = [
     "GateResult",
     "Incident",
     "LegalHold",
+    "OverdueReview",
     "PairedComparison",
     "Policy",
     "Promotion",
     "Quarantine",
     "QuarantineLift",
     "RetentionPolicy",
+    "Revalidation",
     "Severity",
     "StagedAlias",
     "StagedChange",

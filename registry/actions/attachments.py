@@ -16,6 +16,8 @@ from registry.permissions import check_can
 from registry.roles import Permission
 
 MOST_ATTACHMENTS = 50
+# Those that are counted together. Per-example results come with evaluations, of which there may be any number.
+CROWDS = (OF_ITS_MAKERS, (Attachment.Kind.VALIDATION_REPORT,))
 CLOSED = frozenset({ModelVersion.Status.FAILED, ModelVersion.Status.DELETED})
 
 
@@ -74,9 +76,15 @@ def keep_document(
         # Under the version's lock: publishing sees this signature, or this sees that it is published.
         row = ModelVersion.objects.select_for_update(of=("self",), no_key=True).get(pk=version.pk)
         there = Attachment.objects.filter(version=version)
-        if same := there.filter(kind=kind, name=name, sha256=kept.sha256).first():
+        alike = there.filter(kind=kind, name=name, sha256=kept.sha256)
+        # A report names documents of its own author.
+        if kind == Attachment.Kind.VALIDATION_REPORT:
+            alike = alike.filter(by=by.account)
+        if same := alike.first():
             return same
-        if kind in OF_ITS_MAKERS and there.filter(kind__in=OF_ITS_MAKERS).count() >= MOST_ATTACHMENTS:
+        if any(
+            kind in crowd and there.filter(kind__in=crowd).count() >= MOST_ATTACHMENTS for crowd in CROWDS
+        ):
             raise TooManyAttachments(f"At most {MOST_ATTACHMENTS} documents are kept with a version.")
         made = Attachment.objects.create(
             version=version, kind=kind, name=name, sha256=kept.sha256, size=kept.size, by=by.account

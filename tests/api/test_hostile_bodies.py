@@ -48,6 +48,15 @@ VALUES: list[Any] = [
 
 # A body that each route accepts, or nearly: each of its fields is then put to the test.
 USUAL: dict[str, dict[str, Any]] = {
+    "version-revalidations": {
+        "verdict": "valid",
+        "report": {
+            "summary": "s",
+            "findings": [{"severity": "low", "text": "t"}],
+            "conditions": ["c"],
+            "attachments": ["i"],
+        },
+    },
     "tokens": {"name": "x", "namespace": None, "expires_in_days": 3, "scopes": None},
     "members": {"user": "x", "role": "viewer"},
     "models": {"name": "new", "task": "", "description": "", "card": "", "tags": {"a": "b"}},

@@ -196,37 +196,34 @@ def test_ids_bring_the_examples_together(cast: Cast) -> None:
     assert "accuracy is the same (95% interval 0 to 0, paired over 200 examples)" in found.sentence
 
 
-@pytest.mark.parametrize(
-    ("mine", "theirs", "why"),
-    [
-        (None, None, "neither has per-example results"),
-        (None, ("x", 40), "this version has no per-example results"),
-        (("x", 40), None, "production has no per-example results"),
-        (("x", 40), ("y", 40), "their per-example results are not of the same examples"),
-        (("x", 40), ("", 40), "their per-example results are not of the same examples"),
-        (("", 40), ("", 41), "their per-example results are not of the same examples"),
-        (("", 29), ("", 29), "29 examples are too few to compare one by one, 30 would do"),
-    ],
-)
-def test_else_the_values_are_compared_and_it_says_so(
-    cast: Cast, mine: tuple[str, int] | None, theirs: tuple[str, int] | None, why: str
-) -> None:
+LACKING: list[tuple[tuple[str, int] | None, tuple[str, int] | None, str]] = [
+    (None, None, "neither has per-example results"),
+    (None, ("x", 40), "this version has no per-example results"),
+    (("x", 40), None, "production has no per-example results"),
+    (("x", 40), ("y", 40), "their per-example results are not of the same examples"),
+    (("x", 40), ("", 40), "their per-example results are not of the same examples"),
+    (("", 40), ("", 41), "their per-example results are not of the same examples"),
+    (("", 29), ("", 29), "29 examples are too few to compare one by one, 30 would do"),
+]
+
+
+def test_else_the_values_are_compared_and_it_says_so(cast: Cast) -> None:
     incumbent, version = promotion_at(cast, "applied").version, ready_version(cast)
-    for who, given in ((incumbent, theirs), (version, mine)):
-        if given is None:
-            evaluate(cast, who, 1.0)
-        else:
-            prefix, count = given
-            evaluate_each(
-                cast, who, [1.0] * count, [f"{prefix}{n}" for n in range(count)] if prefix else None
-            )
+    for mine, theirs, why in LACKING:
+        for who, given in ((incumbent, theirs), (version, mine)):
+            if given is None:
+                evaluate(cast, who, 1.0)
+            else:
+                prefix, count = given
+                ids = [f"{prefix}{n}" for n in range(count)] if prefix else None
+                evaluate_each(cast, who, [1.0] * count, ids)
 
-    found = ask(cast, version, incumbent)
+        found = ask(cast, version, incumbent)
 
-    assert (found.verdict, f"by their values alone, as {why})" in found.sentence) == ("pass", True), found
-    required = ask(cast, version, incumbent, interval="required")
-    assert required.verdict == "fail"
-    assert required.sentence.endswith(f"example by example, but {why}.")
+        assert (found.verdict, f"by their values alone, as {why})" in found.sentence) == ("pass", True), found
+        required = ask(cast, version, incumbent, interval="required")
+        assert required.verdict == "fail"
+        assert required.sentence.endswith(f"example by example, but {why}.")
     assert not PairedComparison.objects.exists()
 
 

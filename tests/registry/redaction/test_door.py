@@ -334,6 +334,7 @@ KEPT = {
     "lifecycle.deploymentchange": {"what", "digest", "serves", "drift"},
     "lifecycle.policy": {"target", "state", "approvals"},
     "lifecycle.promotion": {"target", "kind", "state", "binding"},
+    "lifecycle.revalidation": {"verdict"},
     "lifecycle.tiermove": {"to_tier", "state", "error"},
     "lineage.datasetversion": {"digest", "foreign_digest"},
     "lineage.edge": {"role"},

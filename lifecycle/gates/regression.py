@@ -82,7 +82,10 @@ class NoRegression(Gate):
             if listed["gate"] != self.name or context.incumbent is None:
                 continue
             given = self.checked(listed["parameters"], listed["key"])
-            for new, old in _both(context, given) if given["interval"] != "ignored" else []:
+            if given["interval"] == "ignored":
+                continue
+            mine = measurements(context, context.version, given, metric=given["metric"])
+            for new, old in _both(context, mine, given):
                 if not paired.why_not_paired(new, old):
                     paired.compare(new, old, context.now)
 
@@ -92,7 +95,7 @@ class NoRegression(Gate):
         mine = measurements(context, context.version, given, metric=given["metric"])
         if not mine:
             return Finding(Verdict.FAIL, none_counts(context, given, f"measurement of {given['metric']}"))
-        both = _both(context, given)
+        both = _both(context, mine, given)
         production = context.incumbent.reference
         if not both:
             return Finding(
@@ -132,15 +135,16 @@ class NoRegression(Gate):
         )
 
 
-def _both(context: Context, given: dict[str, Any]) -> list[tuple[EvaluationMetric, EvaluationMetric]]:
-    """What the version, and what is in production, were measured on, the same data each."""
+def _both(
+    context: Context, mine: list[EvaluationMetric], given: dict[str, Any]
+) -> list[tuple[EvaluationMetric, EvaluationMetric]]:
+    """The measurements of the version, each with that of production on the same data, where there is one."""
     if context.incumbent is None:
         return []
     theirs = {
         row.evaluation.dataset_digest: row
         for row in measurements(context, context.incumbent, given, metric=given["metric"])
     }
-    mine = measurements(context, context.version, given, metric=given["metric"])
     return [
         (row, theirs[row.evaluation.dataset_digest])
         for row in mine

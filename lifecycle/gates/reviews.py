@@ -60,7 +60,7 @@ def clock_of(model: RegisteredModel, given: dict[str, Any]) -> Clock | None:
         return None
     version.model = model
     began = _began(model)
-    starts = [(began, f"never validated since it went into production on {_day(began)}")] if began else []
+    starts = [(began, f"never found valid since it went into production on {_day(began)}")] if began else []
     reports = Revalidation.objects.filter(version__model=model, verdict=Revalidation.Verdict.VALID)
     if newest := reports.select_related("by", "version").order_by("-at").first():
         starts.append((newest.at, _told(newest.at, newest.by.get_username(), newest.version)))
@@ -137,7 +137,7 @@ class ReviewNotOverdue(Gate):
 
 
 def _told(at: datetime, who: str, version: ModelVersion) -> str:
-    return f"validated on {_day(at)} by {who}, as version {version.number}"
+    return f"last found valid on {_day(at)} by {who}, as version {version.number}"
 
 
 def _day(at: datetime) -> str:

@@ -34,7 +34,7 @@ def test_it_works(run: Run, cast: Cast, live: Live, tmp_path: Path) -> None:
     assert f"with validation.pdf (23 bytes, sha256:{digest[:12]}…)" in said, said
     assert "its next validation" in " ".join(said.split())
     shown = " ".join(run("vera", 0, "show", first.reference).stdout.split())
-    assert "validated on" in shown
+    assert "last found valid on" in shown
 
     # Measured example by example.
     simple_policy(cast, "production", [{"gate": "no_regression", "parameters": {"metric": "accuracy"}}])

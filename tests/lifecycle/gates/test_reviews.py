@@ -46,8 +46,8 @@ def test_it_is_told_then_it_blocks(cast: Cast, incumbent: ModelVersion) -> None:
     overdue = ask(cast, version, entered + 365 * DAY)
     assert overdue.verdict == "pass"
     assert overdue.sentence == (
-        f"The validation of {version.model} is overdue since {entered + 365 * DAY:%Y-%m-%d} (it was never validated "
-        f"since it went into production on {entered:%Y-%m-%d}); "
+        f"The validation of {version.model} is overdue since {entered + 365 * DAY:%Y-%m-%d} (it was never found "
+        f"valid since it went into production on {entered:%Y-%m-%d}); "
         f"from {entered + 395 * DAY:%Y-%m-%d} on no version of it is promoted until "
         f"somebody validates {incumbent.reference} again."
     )
@@ -77,7 +77,7 @@ def test_a_validation_that_finds_it_valid_starts_the_clock_again(cast: Cast, inc
     found = ask(cast, version, good.at + 364 * DAY)
     assert found.verdict == "pass"
     assert (
-        f"validated on {good.at:%Y-%m-%d} by {cast.user('cora').username}, as version {incumbent.number}"
+        f"last found valid on {good.at:%Y-%m-%d} by {cast.user('cora').username}, as version {incumbent.number}"
         in found.sentence
     )
     assert ask(cast, version, good.at + 395 * DAY).verdict == "fail"

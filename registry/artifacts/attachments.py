@@ -72,7 +72,7 @@ def receive(kind: str, body: Readable, length: int | None) -> bytes:
         raise InvalidInput("Send the document as the body; this one is empty.", field="Content-Length")
     if length > largest(kind):
         raise AttachmentTooLarge(
-            f"A {kind.replace('_', ' ')} has at most {largest(kind)} bytes; this one has {length}."
+            f"As {kind.replace('_', ' ')}, at most {largest(kind)} bytes are kept; these are {length}."
         )
     content = bytearray()
     while len(content) < length:

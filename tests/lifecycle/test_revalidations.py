@@ -17,6 +17,7 @@ from lifecycle.models import OverdueReview, Revalidation
 from lifecycle.revalidation import standing, tell_overdue
 from lifecycle.tasks import sweep_revalidations
 from registry.actions.accounts import set_address
+from registry.actions.attachments import keep_document
 from registry.actions.models import edit_model
 from registry.errors import Forbidden, NotVisible
 from registry.journal import outbox
@@ -215,9 +216,13 @@ def test_and_with_a_decision(cast: Cast) -> None:
 
 def test_it_is_ones_own_and_of_that_version(cast: Cast, produced: ModelVersion) -> None:
     other = sent(cast, ready_version(cast)).json()
+    hers = keep_document(
+        version=produced, kind="validation_report", name="hers.pdf", content=PDF, by=cast.principal("ada")
+    )
     where = f"/api/v1/namespaces/{cast.namespace.name}/models/scorer/versions/1/revalidations"
     for named, field in (
         ([other["id"]], "report.attachments[0]"),
+        ([str(hers.pk)], "report.attachments[0]"),
         (["x"], "report.attachments[0]"),
         ("x", "report.attachments"),
         ([other["id"]] * 2, "report.attachments"),

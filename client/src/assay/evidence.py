@@ -8,7 +8,7 @@ from __future__ import annotations
 import csv
 import io
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from assay.answers import Evaluation
@@ -61,14 +61,7 @@ class Evidence(Documents):
         return answer
 
     def _send_examples(self, ref: str, given: Examples) -> dict[str, Any]:
-        content = examples_document(given)
-
-        def blocks() -> Iterator[bytes]:
-            yield content
-
-        kept = self._connection.upload(
-            f"{self._path(ref)}/example-results", blocks, len(content), method="POST"
-        )
+        kept = self._send(f"{self._path(ref)}/example-results", examples_document(given))
         return {"digest": kept["digest"], "count": kept["count"]}
 
     def check(

@@ -6,7 +6,7 @@ Part of `assay.Client`, which is where these calls are found.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypedDict
 
@@ -47,17 +47,8 @@ class Revalidations(Documents):
         """Send a document, such as a PDF or a notebook, for a report of one's own on a version: the report names it by
         its `id`. Raises PathRefused."""
         content = read_document(path, LARGEST_ATTACHMENT)
-
-        def blocks() -> Iterator[bytes]:
-            yield content
-
-        answer: Attachment = self._connection.upload(
-            f"{self._path(ref)}/report-attachments",
-            blocks,
-            len(content),
-            method="POST",
-            params={"name": name or Path(path).name},
-        )
+        params = {"name": name or Path(path).name}
+        answer: Attachment = self._send(f"{self._path(ref)}/report-attachments", content, params)
         return answer
 
     def revalidate(

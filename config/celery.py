@@ -73,6 +73,7 @@ app.conf.update(
         "resume promotions": {"task": "lifecycle.sweep_promotions", "schedule": settings.SWEEP_SECONDS},
         "watch deployments": {"task": "lifecycle.sweep_deployments", "schedule": settings.SWEEP_SECONDS},
         "resume tier moves": {"task": "lifecycle.sweep_tier_moves", "schedule": settings.SWEEP_SECONDS},
+        "tell overdue reviews": {"task": "lifecycle.sweep_revalidations", "schedule": 3600.0},
         "retention": {"task": "lifecycle.run_retention", "schedule": 3600.0},
         "resume scans": {"task": "registry.sweep_scans", "schedule": 60.0},
         "scan again": {"task": "registry.rescan_versions", "schedule": 3600.0},

@@ -10,13 +10,15 @@ from django.shortcuts import render
 
 from console.page import Page
 from console.rows import version_row
+from lifecycle.api.revalidations import ROWS as VALIDATIONS
+from lifecycle.api.revalidations import review_of, review_of_version
 from lifecycle.api.shows import promotion_json, promotion_rows
 from lifecycle.dossier import versions as facts
 from lifecycle.dossier.comparison import compare, measurements
 from lifecycle.dossier.production import production_of, running_of, running_version
 from lifecycle.models import Promotion
 from registry.api.shows import MODEL_ROWS, VERSION_ROWS, attachment_json, latest_metrics, version_json
-from registry.models import ModelVersion, RegisteredModel, Stage
+from registry.models import Attachment, ModelVersion, RegisteredModel, Stage
 from registry.permissions import can, visible
 from registry.roles import Permission
 
@@ -51,6 +53,7 @@ class Model(CatalogPage):
                 "versions": versions,
                 "more": len(rows) > MOST_VERSIONS,
                 "production": production_of(model),
+                "review": review_of(model),
                 "running": running,
                 "loud": [each for each in running if each.loud],
                 "exports": can(self.principal, Permission.JOURNAL_VERIFY, self.namespace.pk),
@@ -79,7 +82,14 @@ class Version(CatalogPage):
                 "row": row,
                 "version": version_json(row),
                 "run": facts.run_of(row),
-                "documents": [attachment_json(each) for each in row.attachments.all()],
+                # Per-example results are told with their evaluations.
+                "documents": [
+                    attachment_json(each)
+                    for each in row.attachments.all()
+                    if each.kind != Attachment.Kind.EXAMPLE_RESULTS
+                ],
+                "review": review_of_version(row),
+                "validations": list(VALIDATIONS.filter(version=row).order_by("-at", "-pk")[:20]),
                 "incumbent": incumbent,
                 "beside": f"Version {incumbent.number}" if incumbent else "",
                 "comparison": compare(

@@ -27,6 +27,7 @@ TELLING = frozenset(
         "version.scanned",
         "version.flagged",
         "version.edited",
+        "version.revalidated",
         "model.edited",
         "waiver.granted",
         "incident.opened",

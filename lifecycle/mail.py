@@ -23,13 +23,16 @@ NOT_PASSED = {"promotion.rejected": "Rejected", "promotion.gates_failed": "Refus
 
 
 def mail_people(event: Event) -> None:
-    """To who may decide: it waits for you. To who asked: rejected. To who answers for it: rolled back, suspended."""
+    """To who may decide: it waits for you. To who asked: rejected. To who answers for it: rolled back, suspended; to
+    both: a validation that is overdue."""
     if event.namespace is None:
         return
     if event.type == "promotion.awaiting_approval":
         _waits(event, _promotion(event.subject_id))
     elif event.type in NOT_PASSED:
         _not_passed(event, _promotion(event.subject_id))
+    elif event.type == "model.review_overdue":
+        _review(event)
     elif event.type == "waiver.asked":
         _waiver(event)
     elif event.type == "member.grant_asked":
@@ -131,6 +134,24 @@ def _not_passed(event: Event, promotion: Promotion) -> None:
         subject=f"{NOT_PASSED[event.type]}: {version} to {promotion.target}",
         text=f"{version} does not go to {promotion.target}. {promotion.outcome}",
         path=reverse("promotion-page", args=[promotion.pk]),
+    )
+
+
+def _review(event: Event) -> None:
+    model = RegisteredModel.objects.select_related("namespace", "owner").get(pk=event.subject_id)
+    plan_mail(
+        event,
+        _people(
+            [
+                model.owner,
+                *holders(Permission.PROMOTION_DECIDE, model.namespace),
+                *designated_reviewers(model),
+            ],
+            event,
+        ),
+        subject=f"Validation overdue: {model}",
+        text=event.reason,
+        path=reverse("model-page", args=[model.namespace.name, model.name]),
     )
 
 

@@ -3,24 +3,28 @@
 from __future__ import annotations
 
 from typing import Any
+from uuid import UUID
 
 from lifecycle.models import Severity
 from registry.errors import InvalidInput
+from registry.models import Attachment, ModelVersion, Principal
 
 LONGEST_SUMMARY = 4000
 LONGEST_TEXT = 2000
 MOST = 50
+MOST_DOCUMENTS = 10
 NUL = "\x00"
 
 
 def checked_report(given: Any) -> dict[str, Any] | None:
-    """`{"summary": text, "findings": [{"severity", "text"}], "conditions": [text]}`, or None for none.
+    """`{"summary": text, "findings": [{"severity", "text"}], "conditions": [text], "attachments": [id]}`, or None for
+    none; without attachments, none is named.
 
     Raises InvalidInput that points at what is wrong.
     """
     if given is None:
         return None
-    known = ("summary", "findings", "conditions")
+    known = ("summary", "findings", "conditions", "attachments")
     if not isinstance(given, dict) or (unknown := sorted(set(map(str, given)) - set(known))):
         at = f"report.{unknown[0]}" if isinstance(given, dict) else "report"
         raise InvalidInput(f"A report is an object of {', '.join(known)}.", field=at)
@@ -30,7 +34,40 @@ def checked_report(given: Any) -> dict[str, Any] | None:
         _text(item, f"report.conditions[{n}]", LONGEST_TEXT)
         for n, item in enumerate(_list(given, "conditions"))
     ]
-    return {"summary": summary, "findings": findings, "conditions": conditions}
+    documents = _documents(given)
+    return {
+        "summary": summary,
+        "findings": findings,
+        "conditions": conditions,
+        **({"attachments": documents} if documents else {}),
+    }
+
+
+def with_documents(report: dict[str, Any], version: ModelVersion, by: Principal) -> dict[str, Any]:
+    """The report with its attachments as `{"id", "name", "sha256", "size"}`: documents that the same person sent for
+    reports on this version. Raises InvalidInput that points at one that is none."""
+    if "attachments" not in report:
+        return report
+    kept = Attachment.objects.filter(
+        version=version, kind=Attachment.Kind.VALIDATION_REPORT, by=by.account
+    ).in_bulk(report["attachments"])
+    told = []
+    for position, wanted in enumerate(report["attachments"]):
+        if (document := kept.get(wanted)) is None:
+            raise InvalidInput(
+                f"There is no document {wanted} that you sent for a report on {version.reference}; send it first, to "
+                "its report-attachments.",
+                field=f"report.attachments[{position}]",
+            )
+        told.append(
+            {
+                "id": str(document.pk),
+                "name": document.name,
+                "sha256": document.sha256,
+                "size": document.size,
+            }
+        )
+    return {**report, "attachments": told}
 
 
 def report_of_lines(summary: str, findings: str, conditions: str) -> dict[str, Any] | None:
@@ -54,6 +91,24 @@ def _list(given: dict[str, Any], name: str) -> list[Any]:
     if not isinstance(found, list) or len(found) > MOST:
         raise InvalidInput(f"{name} is a list of at most {MOST}.", field=f"report.{name}")
     return found
+
+
+def _documents(given: dict[str, Any]) -> list[UUID]:
+    found = given.get("attachments", [])
+    if not isinstance(found, list) or len(found) > MOST_DOCUMENTS:
+        raise InvalidInput(f"attachments is a list of at most {MOST_DOCUMENTS}.", field="report.attachments")
+    ids: list[UUID] = []
+    for position, item in enumerate(found):
+        try:
+            ids.append(UUID(item))
+        except (ValueError, TypeError, AttributeError):
+            raise InvalidInput(
+                "An attachment is named by its id, as it was answered when it was sent.",
+                field=f"report.attachments[{position}]",
+            ) from None
+    if len(set(ids)) != len(ids):
+        raise InvalidInput("An attachment is named once.", field="report.attachments")
+    return ids
 
 
 def _finding(item: Any, where: str) -> dict[str, str]:

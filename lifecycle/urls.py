@@ -12,6 +12,7 @@ from lifecycle.api import (
     production,
     promotions,
     quarantine,
+    revalidations,
     versions,
     waivers,
 )
@@ -30,6 +31,15 @@ urlpatterns: list[URLPattern] = [
         path(f"{VERSION}/{move}", promotions.MoveVersion.as_view(move=move), name=f"version-{move}")
         for move in MOVES
     ],
+    path(
+        f"{VERSION}/revalidations", revalidations.VersionRevalidations.as_view(), name="version-revalidations"
+    ),
+    path(
+        f"{VERSION}/report-attachments",
+        revalidations.ReportAttachments.as_view(),
+        name="version-report-attachments",
+    ),
+    path(f"{MODEL}/review", revalidations.ModelReview.as_view(), name="model-review"),
     path(f"{VERSION}/evidence", audit.VersionEvidence.as_view(), name="version-evidence"),
     path("namespaces/<str:namespace>/evidence", audit.PeriodEvidence.as_view(), name="period-evidence"),
     path(f"{MODEL}/production", production.Production.as_view(), name="model-production"),

@@ -44,6 +44,11 @@ urlpatterns: list[URLPattern] = [
     path(f"{MODEL}/aliases", aliases.Aliases.as_view(), name="aliases"),
     path(f"{MODEL}/aliases/<str:alias>", aliases.OneAlias.as_view(), name="alias"),
     path(f"{VERSION}/evaluations", evaluations.Evaluations.as_view(), name="evaluations"),
+    path(
+        f"{VERSION}/example-results",
+        evaluations.VersionExampleResults.as_view(),
+        name="version-example-results",
+    ),
     path("garbage", garbage.Garbage.as_view(), name="garbage"),
     path("garbage/run", garbage.GarbageRun.as_view(), name="garbage-run"),
     path("journal/checkpoint", checkpoints.NewestCheckpoint.as_view(), name="journal-checkpoint"),

@@ -14,7 +14,7 @@ from lifecycle.evidence import EVALUATE_GATES
 from lifecycle.freezes import held
 from lifecycle.models import OPEN, Approval, Promotion, State
 from lifecycle.quarantine import check_not_quarantined, standing
-from lifecycle.reports import checked_report
+from lifecycle.reports import checked_report, with_documents
 from lifecycle.stages import BY_NAME, move_for
 from lineage.provenance import trainers_of
 from registry.errors import DomainError, Forbidden, InvalidInput, NotVisible
@@ -135,7 +135,8 @@ def decide_promotion(
         raise InvalidInput("A decision is approve or reject.", field="verdict")
     if verdict == Approval.Verdict.REJECT and not reason.strip():
         raise InvalidInput("A rejection needs a reason: it is what the requester reads.", field="reason")
-    found = checked_report(report)
+    checked = checked_report(report)
+    found = with_documents(checked, promotion.version, by) if checked else None
     now = timezone.now()
     row = promotions.locked(promotion.pk)
     promotions.check_open(row, now)

@@ -16,6 +16,7 @@ from lifecycle.actions.deletion import delete_version
 from lifecycle.api import holds
 from lifecycle.api.deployments import running_of
 from lifecycle.api.quarantine import standing_json
+from lifecycle.api.revalidations import review_of_version
 from registry.api import versions
 from registry.api.shows import VERSION_ROWS, version_json
 from registry.http.endpoint import Endpoint
@@ -28,12 +29,14 @@ class DeletionBody(Body):
 
 
 def version_told(version: ModelVersion) -> dict[str, Any]:
-    """The version as JSON, with the quarantine and the holds that it stands under, and where it is said to run."""
+    """The version as JSON, with the quarantine and the holds that it stands under, where it is said to run, and,
+    of what is in production, when it has to be validated again."""
     return {
         **version_json(version),
         "quarantine": standing_json(version),
         "holds": holds.standing_json(version),
         "running": running_of(version),
+        "review": review_of_version(version),
     }
 
 

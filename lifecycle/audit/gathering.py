@@ -11,9 +11,18 @@ from uuid import UUID
 from django.db.models import F, Q
 
 from lifecycle.api.incidents import ROWS as INCIDENT_ROWS
+from lifecycle.api.revalidations import ROWS as VALIDATIONS
 from lifecycle.api.shows import promotion_rows
 from lifecycle.holds import hold_rows
-from lifecycle.models import CheckReport, DeploymentChange, Incident, LegalHold, Promotion, Quarantine
+from lifecycle.models import (
+    CheckReport,
+    DeploymentChange,
+    Incident,
+    LegalHold,
+    Promotion,
+    Quarantine,
+    Revalidation,
+)
 from lineage.making import Making, makings_of
 from registry.api.shows import MODEL_ROWS, VERSION_ROWS
 from registry.artifacts.scanning import SCANNER
@@ -53,6 +62,7 @@ class Gathered:
     quarantines: dict[UUID, list[Quarantine]]
     holds: dict[UUID, list[LegalHold]]
     stages: dict[UUID, list[StageChange]]
+    validations: dict[UUID, list[Revalidation]]
     # Every change at the targets that ever ran one of the versions, oldest first, by deployment.
     changes: dict[UUID, list[DeploymentChange]] = field(default_factory=dict)
     events: list[Event] = field(default_factory=list)
@@ -83,6 +93,7 @@ def gather(version_ids: Iterable[UUID], principal: Principal) -> Gathered:
             .order_by("at", "pk")
         ),
         holds=_by(hold_rows().filter(version__in=ids).order_by("placed_at", "pk")),
+        validations=_by(VALIDATIONS.filter(version__in=ids).order_by("at", "pk")),
         stages=_by(StageChange.objects.filter(version__in=ids).select_related("by").order_by("pk")),
     )
     for change in CHANGES.filter(deployment__changes__version__in=ids).distinct().order_by("pk"):

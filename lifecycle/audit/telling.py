@@ -7,6 +7,7 @@ from uuid import UUID
 
 from lifecycle.api.holds import hold_json
 from lifecycle.api.incidents import incident_json
+from lifecycle.api.revalidations import revalidation_json
 from lifecycle.api.shows import check_json, promotion_json
 from lifecycle.audit.gathering import Gathered
 from lifecycle.models import DeploymentChange, Promotion, Quarantine
@@ -41,6 +42,7 @@ def told(version: ModelVersion, found: Gathered) -> dict[str, Any]:
         "evaluations": [evaluation_json(each) for each in reversed(version.evaluations.all())],
         "checks": [check_json(each) for each in found.checks.get(version.pk, [])],
         "promotions": [_promotion(each) for each in found.promotions.get(version.pk, [])],
+        "validations": [revalidation_json(each) for each in found.validations.get(version.pk, [])],
         "stages": [_stage(each) for each in found.stages.get(version.pk, [])],
         "incidents": [incident_json(each) for each in found.incidents.get(version.pk, [])],
         "quarantines": [_quarantine(each) for each in found.quarantines.get(version.pk, [])],

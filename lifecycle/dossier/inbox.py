@@ -20,7 +20,9 @@ from lifecycle.dossier.matters import (
     own_accounts,
     troubles,
 )
+from lifecycle.gates.reviews import Clock
 from lifecycle.models import OPEN, BreakGlass, Promotion, State
+from lifecycle.revalidation import overdue
 from registry.models import Principal, RegisteredModelGroupPermission, RoleGroup, User
 from registry.models.visibility import namespaces_where
 from registry.roles import DESIGNATED, Permission
@@ -58,6 +60,8 @@ class Inbox:
     matters: list[Matter]
     # What runs otherwise than approved, and webhooks that nothing reaches.
     troubles: list[Trouble]
+    # Models in production that have to be validated again.
+    validations: list[Clock]
 
     @property
     def my_matters(self) -> list[Matter]:
@@ -69,7 +73,7 @@ class Inbox:
 
 
 def inbox(principal: Principal) -> Inbox:
-    """The desk of this person, in a constant number of queries."""
+    """The desk of this person, in a constant number of queries, but for overdue validations, which are rare."""
     now = timezone.now()
     seen = _seen(principal)
     waiting = seen.filter(state=State.AWAITING_APPROVAL).order_by("requested_at", "pk")
@@ -84,6 +88,7 @@ def inbox(principal: Principal) -> Inbox:
         ],
         matters=matters(principal, now),
         troubles=troubles(principal, now),
+        validations=overdue(principal, now, MOST),
     )
 
 

@@ -7,9 +7,11 @@ from lifecycle.gates.cards import CardComplete
 from lifecycle.gates.contents import ScanClean
 from lifecycle.gates.incidents import NoOpenIncident
 from lifecycle.gates.kinds import Context, Finding, Gate, Parameter, Verdict, Wanted
-from lifecycle.gates.metrics import EvaluatedOn, MetricAtLeast, MetricAtMost, NoRegression
+from lifecycle.gates.metrics import EvaluatedOn, MetricAtLeast, MetricAtMost
 from lifecycle.gates.plugins import plugged_in
 from lifecycle.gates.proofs import ExternalCheck, IntegrityVerified, LineageComplete
+from lifecycle.gates.regression import NoRegression
+from lifecycle.gates.reviews import ReviewNotOverdue
 from lifecycle.gates.signatures import SignatureValid
 from lifecycle.gates.slices import SlicesNotWorse
 from lifecycle.gates.soaking import Soaked
@@ -26,6 +28,7 @@ GATES: dict[str, Gate] = {
         CardComplete(),
         MetadataValid(),
         NoOpenIncident(),
+        ReviewNotOverdue(),
         ExternalCheck(),
         Soaked(),
         LineageComplete(),

@@ -49,7 +49,7 @@ def measurements(
     """
     rows = EvaluationMetric.objects.filter(
         evaluation__version=version, evaluation__split=given["split"]
-    ).select_related("evaluation__by")
+    ).select_related("evaluation__by", "examples__attachment")
     rows = rows.exclude(evaluation__slice="") if by_slice else rows.filter(evaluation__slice=given["slice"])
     if metric is not None:
         rows = rows.filter(name=metric)

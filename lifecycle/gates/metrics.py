@@ -1,4 +1,4 @@
-"""Gates on measured quality: a bound, a held-out dataset, and no step back from what is in production."""
+"""Gates on measured quality: a bound, and a held-out dataset."""
 
 from __future__ import annotations
 
@@ -6,20 +6,8 @@ import hashlib
 from abc import abstractmethod
 from typing import Any, ClassVar
 
-from lifecycle.gates.kinds import Context, Finding, Gate, Parameter, Verdict, Wanted
-from lifecycle.gates.measured import (
-    DIRECTION,
-    METRIC,
-    SLICE,
-    TOLERANCE,
-    WHERE,
-    allowance,
-    measurements,
-    none_counts,
-    told,
-    where_of,
-    worse_by,
-)
+from lifecycle.gates.kinds import Context, Finding, Gate, Parameter, Verdict
+from lifecycle.gates.measured import METRIC, SLICE, WHERE, measurements, none_counts, told
 from lineage.provenance import training_inputs
 from registry.models import EvaluationMetric
 
@@ -162,55 +150,3 @@ class EvaluatedOn(Gate):
                 "trained_on": hashlib.sha256("".join(sorted(trained_on)).encode()).hexdigest(),
             },
         )
-
-
-class NoRegression(Gate):
-    """Not worse than what is in production, on the same dataset digest.
-
-    Where production was not measured on that data, an evaluation of it is asked for, and the gate waits.
-    """
-
-    name = "no_regression"
-    parameters = (METRIC, *WHERE, SLICE, DIRECTION, *TOLERANCE)
-
-    def claim(self, given: dict[str, Any]) -> str:
-        part = f" ({given['slice']})" if given["slice"] else ""
-        return (
-            f"{given['metric']} on {given['split']}{part}, beside production's on the same data, "
-            f"{allowance(given)}"
-        )
-
-    def evaluate(self, context: Context, given: dict[str, Any]) -> Finding:
-        if context.incumbent is None:
-            return Finding(Verdict.PASS, "Nothing is in production yet: there is nothing to compare with.")
-        mine = measurements(context, context.version, given, metric=given["metric"])
-        if not mine:
-            return Finding(Verdict.FAIL, none_counts(context, given, f"measurement of {given['metric']}"))
-        theirs = {
-            row.evaluation.dataset_digest: row
-            for row in measurements(context, context.incumbent, given, metric=given["metric"])
-        }
-        both = [
-            (row, theirs[row.evaluation.dataset_digest])
-            for row in mine
-            if row.evaluation.dataset_digest in theirs
-        ]
-        if not both:
-            return Finding(
-                Verdict.PENDING,
-                f"Not comparable yet: {context.version.reference} was measured on {where_of(mine[0])}, and "
-                f"{context.incumbent.reference} in production has no {given['metric']} on that data that counts; "
-                "an evaluation of it is asked for.",
-                {"mine": told(mine[0]), "production": str(context.incumbent.pk)},
-                wanted=(Wanted.of(mine[0], context.incumbent),),
-            )
-        new, old = max(both, key=lambda pair: worse_by(pair[0].value, pair[1].value, given))
-        difference = new.value - old.value
-        evidence = {"mine": told(new), "production": {**told(old), "version": str(context.incumbent.pk)}}
-        said = (
-            f"{new.name} is {new.value:.4g} against {old.value:.4g} of {context.incumbent.reference} in production "
-            f"({difference:+.4g}) on {where_of(new)}"
-        )
-        if worse_by(new.value, old.value, given) <= 0:
-            return Finding(Verdict.PASS, f"{said}.", evidence)
-        return Finding(Verdict.FAIL, f"{said}, but {allowance(given)}.", evidence)

@@ -11,7 +11,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("lifecycle", "0014_break_glass"),
+        ("lifecycle", "0016_revalidation"),
         ("registry", "0014_two_people"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]

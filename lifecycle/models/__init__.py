@@ -1,5 +1,6 @@
 """The lifecycle's tables."""
 
+from lifecycle.models.comparisons import PairedComparison
 from lifecycle.models.deployments import Deployment, DeploymentChange, Drift
 from lifecycle.models.freezes import FreezeWindow
 from lifecycle.models.glass import BreakGlass
@@ -18,6 +19,7 @@ from lifecycle.models.promotions import (
 )
 from lifecycle.models.quarantine import Quarantine, QuarantineLift
 from lifecycle.models.retention import RetentionPolicy, TierMove
+from lifecycle.models.revalidations import OverdueReview, Revalidation
 from lifecycle.models.states import OPEN, STATE_EDGES, State
 from lifecycle.models.waivers import Waiver, WaiverDecision
 
@@ -36,11 +38,14 @@ __all__ = [
     "HoldLift",
     "Incident",
     "LegalHold",
+    "OverdueReview",
+    "PairedComparison",
     "Policy",
     "Promotion",
     "Quarantine",
     "QuarantineLift",
     "RetentionPolicy",
+    "Revalidation",
     "Severity",
     "StagedAlias",
     "StagedChange",

@@ -3,6 +3,7 @@
 from lifecycle.tasks.deployments import sweep_deployments
 from lifecycle.tasks.promotions import evaluate_gates, sweep_promotions
 from lifecycle.tasks.retention import move_tier, run_retention, sweep_tier_moves
+from lifecycle.tasks.revalidations import sweep_revalidations
 
 __all__ = [
     "evaluate_gates",
@@ -10,5 +11,6 @@ __all__ = [
     "run_retention",
     "sweep_deployments",
     "sweep_promotions",
+    "sweep_revalidations",
     "sweep_tier_moves",
 ]

@@ -13,9 +13,17 @@ from rest_framework.response import Response
 from registry.actions.attachments import add_attachment
 from registry.api.shows import ATTACHMENT_ROWS, attachment_json
 from registry.artifacts import attachments, download, storage
+from registry.artifacts.streaming import Readable
 from registry.http.endpoint import Endpoint
 from registry.http.paging import page
-from registry.models import Attachment
+from registry.models import OF_ITS_MAKERS, Attachment
+
+
+def plain_body(request: Request) -> tuple[Readable, int | None]:
+    """The HTTP request itself, which nothing here parses or buffers, and the length that it says."""
+    plain = request._request  # noqa: SLF001
+    length = plain.META.get("CONTENT_LENGTH") or ""
+    return plain, int(length) if length.isascii() and length.isdigit() else None
 
 
 class VersionAttachments(Endpoint):
@@ -32,7 +40,7 @@ class VersionAttachments(Endpoint):
     @extend_schema(
         operation_id="add_attachment",
         parameters=[
-            OpenApiParameter("kind", str, required=True, enum=Attachment.Kind.values),
+            OpenApiParameter("kind", str, required=True, enum=OF_ITS_MAKERS),
             OpenApiParameter("name", str, required=True),
         ],
         request={"application/octet-stream": OpenApiTypes.BINARY},
@@ -40,15 +48,13 @@ class VersionAttachments(Endpoint):
     )
     def post(self, request: Request, namespace: str, name: str, number: int) -> Response:
         """Take the body as the document: at most 16 MiB, a signature 4 MiB."""
-        # The HTTP request itself: nothing here parses or buffers the body.
-        plain = request._request  # noqa: SLF001
-        length = plain.META.get("CONTENT_LENGTH") or ""
+        body, length = plain_body(request)
         row = add_attachment(
             version=self.version(name, number),
             kind=request.query_params.get("kind", ""),
             name=request.query_params.get("name", ""),
-            body=plain,
-            length=int(length) if length.isascii() and length.isdigit() else None,
+            body=body,
+            length=length,
             by=self.principal,
         )
         return Response(attachment_json(ATTACHMENT_ROWS.get(pk=row.pk)), status=201)

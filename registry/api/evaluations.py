@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from registry.actions.evaluations import Measured, MeasuredOn, record_evaluation
+from registry.actions.attachments import add_example_results
+from registry.actions.evaluations import Measured, MeasuredOn, PerExample, record_evaluation
+from registry.api.attachments import plain_body
 from registry.api.shows import EVALUATION_ROWS, evaluation_json
+from registry.artifacts.examples import MOST
 from registry.http.endpoint import Endpoint
 from registry.http.fields import Body
 from registry.http.paging import page
@@ -21,11 +27,17 @@ class DatasetBody(Body):
     )
 
 
+class ExamplesBody(Body):
+    digest = serializers.CharField(max_length=80, help_text="sha256:<hex>, of results that were sent before")
+    count = serializers.IntegerField(min_value=1, max_value=MOST)
+
+
 class MetricBody(Body):
     name = serializers.CharField(max_length=250)
     value = serializers.FloatField()
     low = serializers.FloatField(required=False, allow_null=True, default=None)
     high = serializers.FloatField(required=False, allow_null=True, default=None)
+    examples = ExamplesBody(required=False, allow_null=True, default=None)
 
 
 class EvaluationBody(Body):
@@ -56,9 +68,41 @@ class Evaluations(Endpoint):
                 split=body["split"],
                 slice=body["slice"],
             ),
-            metrics=[Measured(**metric) for metric in body["metrics"]],
+            metrics=[_measured(metric) for metric in body["metrics"]],
             evaluator=body["evaluator"],
             run_id=body["run"],
             by=self.principal,
         )
         return Response(evaluation_json(EVALUATION_ROWS.get(pk=made.pk)), status=201)
+
+
+def _measured(metric: dict[str, Any]) -> Measured:
+    named = metric.pop("examples")
+    return Measured(**metric, examples=PerExample(**named) if named else None)
+
+
+class VersionExampleResults(Endpoint):
+    """Per-example results of a version. Sent twice, they are there once: that needs no Idempotency-Key."""
+
+    repeatable = True
+
+    @extend_schema(
+        operation_id="add_example_results",
+        request={"text/csv": OpenApiTypes.BINARY},
+        responses={201: dict},
+    )
+    def post(self, request: Request, namespace: str, name: str, number: int) -> Response:
+        """Take the body as results, one for each example: CSV with the header `value` (in the order of the dataset) or
+        `id,value`; at most 1,000,000 examples and 32 MiB. An evaluation then names them by their digest."""
+        body, length = plain_body(request)
+        kept, column = add_example_results(
+            version=self.version(name, number), body=body, length=length, by=self.principal
+        )
+        told = {
+            "digest": f"sha256:{kept.sha256}",
+            "count": len(column.values),
+            "mean": column.mean,
+            "ids": bool(column.ids_digest),
+            "attachment": str(kept.pk),
+        }
+        return Response(told, status=201)

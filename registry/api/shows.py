@@ -18,6 +18,7 @@ from registry.models import (
     Artifact,
     Attachment,
     Evaluation,
+    EvaluationMetric,
     Event,
     ModelVersion,
     Namespace,
@@ -44,7 +45,13 @@ _BYTES = (
     .values("state")
 )
 # Newest first: the first evaluation of a (dataset digest, split, slice, metric) is the one that counts.
-EVALUATION_ROWS = Evaluation.objects.select_related("by").prefetch_related("metrics").order_by("-at", "-pk")
+EVALUATION_ROWS = (
+    Evaluation.objects.select_related("by")
+    .prefetch_related(
+        Prefetch("metrics", EvaluationMetric.objects.select_related("examples__attachment").order_by("pk"))
+    )
+    .order_by("-at", "-pk")
+)
 ATTACHMENT_ROWS = (
     Attachment.objects.select_related("by")
     .prefetch_related(Prefetch("checks", SignatureCheck.objects.select_related("key").order_by("pk")))
@@ -246,11 +253,27 @@ def evaluation_json(evaluation: Evaluation) -> dict[str, Any]:
         "evaluator": evaluation.evaluator,
         "run": str(evaluation.run_id) if evaluation.run_id else None,
         "metrics": [
-            {"name": m.name, "value": m.value, "low": m.low, "high": m.high}
+            {"name": m.name, "value": m.value, "low": m.low, "high": m.high, **_examples(m)}
             for m in sorted(evaluation.metrics.all(), key=lambda m: m.name)
         ],
         "by": evaluation.by.get_username(),
         "at": time_json(evaluation.at),
+    }
+
+
+def _examples(metric: EvaluationMetric) -> dict[str, Any]:
+    """The results that the metric is the mean of, where there are any."""
+    found = getattr(metric, "examples", None)
+    if found is None:
+        return {}
+    kept = found.attachment
+    return {
+        "examples": {
+            "digest": f"sha256:{kept.sha256}",
+            "count": found.count,
+            "ids": bool(found.ids_digest),
+            "attachment": str(kept.pk),
+        }
     }
 
 

@@ -17,6 +17,7 @@ from registry.models import Attachment, Redaction, RedactionPlace
 
 LARGEST = 16 * MIB
 LARGEST_SIGNATURE = 4 * MIB
+LARGEST_RESULTS = 32 * MIB
 LONGEST_NAME = 255
 
 
@@ -50,7 +51,8 @@ class Kept:
 
 def largest(kind: str) -> int:
     """The most bytes that a document of this kind has."""
-    return LARGEST_SIGNATURE if kind == Attachment.Kind.SIGNATURE else LARGEST
+    of = {Attachment.Kind.SIGNATURE: LARGEST_SIGNATURE, Attachment.Kind.EXAMPLE_RESULTS: LARGEST_RESULTS}
+    return of.get(Attachment.Kind(kind), LARGEST)
 
 
 def check_name(name: str) -> str:
@@ -70,7 +72,7 @@ def receive(kind: str, body: Readable, length: int | None) -> bytes:
         raise InvalidInput("Send the document as the body; this one is empty.", field="Content-Length")
     if length > largest(kind):
         raise AttachmentTooLarge(
-            f"A {kind.replace('_', ' ')} has at most {largest(kind)} bytes; this one has {length}."
+            f"As {kind.replace('_', ' ')}, at most {largest(kind)} bytes are kept; these are {length}."
         )
     content = bytearray()
     while len(content) < length:

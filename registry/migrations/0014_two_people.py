@@ -11,7 +11,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("registry", "0012_checkpoints"),
+        ("registry", "0013_example_results"),
     ]
 
     operations = [

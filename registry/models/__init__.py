@@ -11,8 +11,8 @@ from registry.models.catalog import (
     StageChange,
 )
 from registry.models.checkpoints import Checkpoint, JournalEntry, JournalNode, Unnumbered
-from registry.models.contents import Attachment, Safety, ScanReport, SignatureCheck, SigningKey
-from registry.models.evaluations import Evaluation, EvaluationMetric
+from registry.models.contents import OF_ITS_MAKERS, Attachment, Safety, ScanReport, SignatureCheck, SigningKey
+from registry.models.evaluations import Evaluation, EvaluationMetric, ExampleResults
 from registry.models.events import Delivery, DeliveryAttempt, Event, OutboxItem, Webhook
 from registry.models.grants import Membership, RoleGrant
 from registry.models.mails import Mail
@@ -33,6 +33,7 @@ from registry.models.stages import EDGES, Stage
 __all__ = [
     "EDGES",
     "HASHED_FIRST",
+    "OF_ITS_MAKERS",
     "SYSTEM",
     "Alias",
     "AliasMove",
@@ -45,6 +46,7 @@ __all__ = [
     "Evaluation",
     "EvaluationMetric",
     "Event",
+    "ExampleResults",
     "IdempotencyKey",
     "JournalEntry",
     "JournalNode",

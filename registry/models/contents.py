@@ -55,6 +55,8 @@ class Attachment(AppendOnlyModel):
         SIGNATURE = "signature"
         SUPPLIER_REPORT = "supplier_report"
         CODE_DIFF = "code_diff"
+        EXAMPLE_RESULTS = "example_results"
+        VALIDATION_REPORT = "validation_report"
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     version = models.ForeignKey(ModelVersion, on_delete=models.PROTECT, related_name="attachments")
@@ -69,6 +71,10 @@ class Attachment(AppendOnlyModel):
 
     class Meta:
         triggers: ClassVar = [AppendOnly()]
+
+
+# What those who answer for a version keep with it; the others come with an evaluation or a validation report.
+OF_ITS_MAKERS = (Attachment.Kind.SIGNATURE, Attachment.Kind.SUPPLIER_REPORT, Attachment.Kind.CODE_DIFF)
 
 
 class SigningKey(models.Model):

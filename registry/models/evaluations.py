@@ -8,6 +8,7 @@ from typing import ClassVar
 from django.db import models
 
 from registry.models.catalog import ModelVersion
+from registry.models.contents import Attachment
 from registry.models.immutability import AppendOnlyModel
 from registry.models.people import User
 from registry.models.triggers import AppendOnly
@@ -70,3 +71,21 @@ class EvaluationMetric(AppendOnlyModel):
             ),
         ]
         indexes: ClassVar = [models.Index(fields=["name", "value"], name="metric_leaderboard")]
+
+
+class ExampleResults(AppendOnlyModel):
+    """The numbers that a metric is the mean of, one for each example of the dataset. They lie in the attachment."""
+
+    metric = models.OneToOneField(EvaluationMetric, on_delete=models.PROTECT, related_name="examples")
+    attachment = models.ForeignKey(Attachment, on_delete=models.PROTECT, related_name="results")
+    count = models.PositiveIntegerField()
+    # Hex sha256 over the sorted ids of the examples; empty: they are in the order of the dataset.
+    ids_digest = models.CharField(max_length=64, blank=True, default="")
+
+    objects = scoped_by("metric__evaluation__version__model__namespace_id").as_manager()
+
+    class Meta:
+        triggers: ClassVar = [AppendOnly()]
+        constraints: ClassVar = [
+            models.CheckConstraint(name="results_of_some_examples", condition=models.Q(count__gte=1))
+        ]

@@ -49,6 +49,15 @@ VALUES: list[Any] = [
 
 # A body that each route accepts, or nearly: each of its fields is then put to the test.
 USUAL: dict[str, dict[str, Any]] = {
+    "version-revalidations": {
+        "verdict": "valid",
+        "report": {
+            "summary": "s",
+            "findings": [{"severity": "low", "text": "t"}],
+            "conditions": ["c"],
+            "attachments": ["i"],
+        },
+    },
     "tokens": {"name": "x", "namespace": None, "expires_in_days": 3, "scopes": None},
     "members": {"user": "x", "role": "viewer", "reason": ""},
     "reviewers": {"user": "x"},
@@ -68,7 +77,15 @@ USUAL: dict[str, dict[str, Any]] = {
         "slice": "",
         "evaluator": "",
         "run": None,
-        "metrics": [{"name": "m", "value": 1.0, "low": 1.0, "high": 1.0}],
+        "metrics": [
+            {
+                "name": "m",
+                "value": 1.0,
+                "low": 1.0,
+                "high": 1.0,
+                "examples": {"digest": "sha256:" + "a" * 64, "count": 1},
+            }
+        ],
     },
     "webhooks": {"name": "w", "url": "http://127.0.0.1:9/", "events": ["*"]},
     "webhook": {"name": "w", "url": "http://127.0.0.1:9/", "events": ["*"], "active": True},

@@ -11,6 +11,7 @@ import os
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from assay.answers import Attachment, Manifest, SigningKey, Verification, Version
 from assay.digest import LocalFile, manifest_digest
@@ -77,17 +78,8 @@ class Documents:
     ) -> Attachment:
         """Keep a document with a version: `kind` signature, supplier_report or code_diff. Raises PathRefused."""
         content = read_document(path, LARGEST_SIGNATURE if kind == "signature" else LARGEST_ATTACHMENT)
-
-        def blocks() -> Iterator[bytes]:
-            yield content
-
-        answer: Attachment = self._connection.upload(
-            f"{self._path(ref)}/attachments",
-            blocks,
-            len(content),
-            method="POST",
-            params={"kind": kind, "name": name or Path(path).name},
-        )
+        params = {"kind": kind, "name": name or Path(path).name}
+        answer: Attachment = self._send(f"{self._path(ref)}/attachments", content, params)
         return answer
 
     def attachment(self, attachment_id: str) -> bytes:
@@ -112,6 +104,14 @@ class Documents:
         """Believe a key no more, for good."""
         answer: SigningKey = self._connection.call("DELETE", f"{API}/keys/{key_id}", body={"reason": reason})
         return answer
+
+    def _send(self, path: str, content: bytes, params: dict[str, str] | None = None) -> Any:
+        """Send a few bytes as a document."""
+
+        def blocks() -> Iterator[bytes]:
+            yield content
+
+        return self._connection.upload(path, blocks, len(content), method="POST", params=params)
 
     def _path(self, ref: str) -> str:
         reference = Reference.parse(ref)

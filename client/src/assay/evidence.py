@@ -5,26 +5,34 @@ Part of `assay.Client`, which is where these calls are found.
 
 from __future__ import annotations
 
+import csv
+import io
+import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from assay.answers import Evaluation
 from assay.chain import goes_on
-from assay.documents import Documents
+from assay.documents import Documents, read_document
 from assay.errors import DigestMismatch
 from assay.notes import Key, NoteIsWrong, checkpoint_in, opened
 from assay.references import API, namespace_path
+
+LARGEST_RESULTS = 32 * 2**20
+# The results of every example: a CSV file, the numbers in the order of the dataset, or by the ids of the examples.
+Examples = str | os.PathLike[str] | Sequence[float] | Mapping[str, float]
 
 
 class Evidence(Documents):
     """The calls of a client about evidence."""
 
-    def evaluate(
+    def evaluate(  # noqa: PLR0913 - one keyword for each fact of an evaluation
         self,
         ref: str,
         dataset: tuple[str, str],
         *,
         metrics: Mapping[str, float | tuple[float, float, float]],
+        examples: Mapping[str, Examples] | None = None,
         split: str = "test",
         slice: str = "",
         evaluator: str = "",
@@ -33,13 +41,20 @@ class Evidence(Documents):
     ) -> Evaluation:
         """Record how good a version is on a dataset, given as its name and digest.
 
-        A metric is its value, or its value and the two bounds of its interval. With an `idempotency_key`, as a
-        webhook's id, a program that is run again records nothing twice; so too below.
+        A metric is its value, or its value and the two bounds of its interval. `examples` are what it is the mean of,
+        for each metric that has them: the results in the order of the dataset, or by the id of each example, or a CSV
+        file of them (`value`, or `id,value`); with these, two versions are compared example by example. With an
+        `idempotency_key`, as a webhook's id, a program that is run again records nothing twice; so too below.
         """
         values: list[dict[str, Any]] = []
         for name, value in metrics.items():
             point, *bounds = value if isinstance(value, tuple) else (value,)
             values.append({"name": name, "value": point, **dict(zip(("low", "high"), bounds, strict=False))})
+        if unknown := sorted(set(examples or {}) - set(metrics)):
+            raise ValueError(f"examples has {unknown[0]!r}, and metrics does not")
+        for each in values:
+            if each["name"] in (examples or {}):
+                each["examples"] = self._send_examples(ref, (examples or {})[each["name"]])
         name, digest = dataset
         body: dict[str, Any] = {"dataset": {"name": name, "digest": digest}, "split": split, "slice": slice}
         body.update(evaluator=evaluator, metrics=values, run=run)
@@ -47,6 +62,10 @@ class Evidence(Documents):
             "POST", f"{self._path(ref)}/evaluations", body=body, idempotency_key=idempotency_key
         )
         return answer
+
+    def _send_examples(self, ref: str, given: Examples) -> dict[str, Any]:
+        kept = self._send(f"{self._path(ref)}/example-results", examples_document(given))
+        return {"digest": kept["digest"], "count": kept["count"]}
 
     def check(
         self,
@@ -107,3 +126,18 @@ class Evidence(Documents):
             )
         note: str = answer["note"]
         return note
+
+
+def examples_document(given: Examples) -> bytes:
+    """The CSV in which per-example results are sent. Raises PathRefused for a file that cannot be read."""
+    if isinstance(given, str | os.PathLike):
+        return read_document(given, LARGEST_RESULTS)
+    text = io.StringIO(newline="")
+    rows = csv.writer(text, lineterminator="\n")
+    if isinstance(given, Mapping):
+        rows.writerow(("id", "value"))
+        rows.writerows((key, float(value)) for key, value in given.items())
+    else:
+        rows.writerow(("value",))
+        rows.writerows((float(value),) for value in given)
+    return text.getvalue().encode()

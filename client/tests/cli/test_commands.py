@@ -12,6 +12,7 @@ from typer.testing import CliRunner, Result
 
 from assay import settings
 from assay.cli import app
+from assay.evidence import examples_document
 from client.tests.stand_in import VERSION, Answer, Asked, StandIn
 
 Assay = Callable[..., Result]
@@ -273,6 +274,25 @@ def test_evaluate_takes_the_digest_of_a_file(assay: Assay, stand_in: StandIn, tm
     digest = "sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
     assert body["dataset"] == {"name": "holdout.csv", "digest": digest}
     assert body["metrics"] == [{"name": "auc", "value": 0.9}, {"name": "f1", "value": 1.0}]
+
+
+def test_evaluate_sends_what_a_metric_is_the_mean_of(assay: Assay, stand_in: StandIn, tmp_path: Path) -> None:
+    sent = {"digest": "sha256:" + "ab" * 32, "count": 2}
+    stand_in.routes["POST", f"{VERSION}/example-results"] = lambda asked: Answer.of(sent, 201)
+    stand_in.routes["POST", f"{VERSION}/evaluations"] = lambda asked: Answer.of(asked.json, 201)
+    (tmp_path / "results.csv").write_bytes(b"value\n1\n0\n")
+    said = ("evaluate", "fraud/card:1", "--dataset", "d", "--digest", "sha256:" + "0" * 64, "-m", "acc=0.5")
+    named = ("--examples", f"acc={tmp_path / 'results.csv'}")
+    assert assay(*said, "--examples", f"auc={tmp_path / 'results.csv'}").exit_code == 2
+    assert assay(*said, *named).exit_code == 0
+    results, evaluation = stand_in.asked[-2:]
+    assert results.body == b"value\n1\n0\n"
+    assert evaluation.json["metrics"] == [{"name": "acc", "value": 0.5, "examples": sent}]
+
+
+def test_results_are_a_column_or_by_id() -> None:
+    assert examples_document([1, 0.25]) == b"value\n1.0\n0.25\n"
+    assert examples_document({"a,b": 1, "c": 0.1}) == b'id,value\n"a,b",1.0\nc,0.1\n'
 
 
 def test_trace_draws_a_tree(assay: Assay, stand_in: StandIn) -> None:

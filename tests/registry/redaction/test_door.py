@@ -335,6 +335,7 @@ KEPT = {
     "lifecycle.deploymentchange": {"what", "digest", "serves", "drift"},
     "lifecycle.policy": {"target", "state", "approvals"},
     "lifecycle.promotion": {"target", "kind", "state", "binding"},
+    "lifecycle.revalidation": {"verdict"},
     "lifecycle.tiermove": {"to_tier", "state", "error"},
     "lineage.datasetversion": {"digest", "foreign_digest"},
     "lineage.edge": {"role"},
@@ -354,6 +355,7 @@ KEPT = {
     "registry.deliveryattempt": {"sent"},  # the address without its query, and headers of ours
     "registry.evaluation": {"dataset_digest"},
     "registry.event": {"type", "subject_kind", "subject_id", "actor_label", "token_prefix"},
+    "registry.exampleresults": {"ids_digest"},
     "registry.idempotencykey": {"key", "request_hash"},
     "registry.mail": {"state"},
     "registry.manifest": {"state", "digest", "oms_digest"},

@@ -57,7 +57,8 @@ class Supply(TypedDict):
 
 
 class Attachment(TypedDict):
-    """A document kept with a version: `kind` signature, supplier_report or code_diff. A signature tells its worth."""
+    """A document kept with a version: `kind` signature, supplier_report, code_diff,
+    example_results or validation_report. A signature tells its worth."""
 
     id: str
     kind: str
@@ -127,6 +128,8 @@ class Version(TypedDict):
     holds: NotRequired[list[dict[str, Any]]]
     # Where it is reported to run, there too: as `assay.deployments.Running`.
     running: NotRequired[list[dict[str, Any]]]
+    # When what is in production has to be validated again, there too: as `assay.revalidations.Review`.
+    review: NotRequired[dict[str, str] | None]
 
 
 class Freed(TypedDict):

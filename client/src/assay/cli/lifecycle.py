@@ -26,6 +26,7 @@ from assay.cli.options import (
     Url,
     Wait,
     numbers,
+    pairs,
 )
 from assay.cli.screen import Screen, session
 from assay.cli.views import deleted_view, deletion_view, promotion_view, promotions_view
@@ -41,6 +42,15 @@ Report = Annotated[
         exists=True,
         dir_okay=False,
         help='A validation report: JSON of "summary", "findings" [{"severity", "text"}], "conditions".',
+    ),
+]
+Attached = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--attach",
+        exists=True,
+        dir_okay=False,
+        help="A file that goes with the report, such as a PDF; again for more.",
     ),
 ]
 REFUSED = frozenset({"gates_failed", "rejected", "void", "expired"})
@@ -74,6 +84,14 @@ def evaluate(
     split: Annotated[str, typer.Option("--split")] = "test",
     part: Annotated[str, typer.Option("--slice", help="The part of the split, as country=de.")] = "",
     evaluator: Annotated[str, typer.Option("--evaluator", help="What measured it.")] = "",
+    examples: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--examples",
+            metavar="NAME=FILE",
+            help="What a metric is the mean of, as CSV: value, or id,value.",
+        ),
+    ] = None,
     url: Url = None,
     token: Token = None,
     as_json: Json = False,
@@ -86,9 +104,18 @@ def evaluate(
         raise typer.BadParameter("Name the dataset.", param_hint="--dataset")
     found = f"sha256:{sha256_file(data)}" if data else digest
     measured = numbers(metric, "--metric")
+    each = pairs(examples or [], "--examples")
+    if unmeasured := sorted(set(each) - set(measured)):
+        raise typer.BadParameter(f"{unmeasured[0]} is no --metric.", param_hint="--examples")
     with session(url, token, as_json) as (client, screen):
         answer = client.evaluate(
-            ref, (name, found), metrics=measured, split=split, slice=part, evaluator=evaluator
+            ref,
+            (name, found),
+            metrics=measured,
+            examples=each,
+            split=split,
+            slice=part,
+            evaluator=evaluator,
         )
         values = ", ".join(f"{key} {number(value)}" for key, value in measured.items())
         where = plain(f" on {name} {short(found)} ({split}): {values}.")
@@ -169,14 +196,19 @@ def approve(
     promotion_id: PromotionId,
     reason: OptionalReason = "",
     report: Report = None,
+    attach: Attached = None,
     url: Url = None,
     token: Token = None,
     as_json: Json = False,
 ) -> None:
     """Approve a promotion that waits for it."""
-    found = _report(report)
+    found, files = read_report(report, attach), attach or []
     _decide(
-        promotion_id, lambda client: client.approve(promotion_id, reason, report=found), url, token, as_json
+        promotion_id,
+        lambda client: client.approve(promotion_id, reason, report=found, attachments=files),
+        url,
+        token,
+        as_json,
     )
 
 
@@ -184,14 +216,19 @@ def reject(
     promotion_id: PromotionId,
     reason: Reason,
     report: Report = None,
+    attach: Attached = None,
     url: Url = None,
     token: Token = None,
     as_json: Json = False,
 ) -> None:
     """Reject a promotion."""
-    found = _report(report)
+    found, files = read_report(report, attach), attach or []
     _decide(
-        promotion_id, lambda client: client.reject(promotion_id, reason, report=found), url, token, as_json
+        promotion_id,
+        lambda client: client.reject(promotion_id, reason, report=found, attachments=files),
+        url,
+        token,
+        as_json,
     )
 
 
@@ -270,8 +307,11 @@ def _decide(
         screen.show(answer, promotion_view(answer))
 
 
-def _report(path: Path | None) -> dict[str, Any] | None:
+def read_report(path: Path | None, attached: list[Path] | None) -> dict[str, Any] | None:
+    """A report from its file; a usage error for what is none, or for files that go with none."""
     if path is None:
+        if attached:
+            raise typer.BadParameter("It goes with a report: give --report.", param_hint="--attach")
         return None
     try:
         found = json.loads(path.read_text(encoding="utf-8"))

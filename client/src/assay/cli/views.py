@@ -109,6 +109,15 @@ def running_rows(version: Version) -> list[tuple[str, Text | str]]:
     return rows
 
 
+def review_rows(version: Version) -> list[tuple[str, Text | str]]:
+    """When what is in production has to be validated again."""
+    review = version.get("review")
+    if not review:
+        return []
+    styles = {"current": "", "overdue": "yellow", "blocked": "bold red"}
+    return [("validation", plain(review["sentence"], styles[review["state"]]))]
+
+
 def version_view(version: Version) -> RenderableType:
     made = f"by {version['created_by']}, {when(version['created_at'])} UTC"
     rows: list[tuple[str, Text | str]] = [
@@ -122,6 +131,7 @@ def version_view(version: Version) -> RenderableType:
         *quarantine_rows(version),
         *hold_rows(version),
         *running_rows(version),
+        *review_rows(version),
         ("made", made),
         ("run", version["run"] or ""),
         *supply_rows(version),
@@ -251,6 +261,10 @@ def report_lines(report: dict[str, Any] | None) -> list[Text]:
         plain(f"    {report['summary']}"),
         *found,
         *(plain(f"    on condition that: {each}") for each in report["conditions"]),
+        *(
+            plain(f"    with {each['name']} ({size(each['size'])}, sha256:{each['sha256'][:12]}…)", "dim")
+            for each in report.get("attachments", [])
+        ),
     ]
 
 

@@ -23,6 +23,10 @@ from registry.models import Checkpoint, Event, JournalEntry, JournalNode
 from registry.models.checkpoints import JOURNAL_LOCK, SALTED
 
 MOST = 5_000
+COPY_ENTRIES = (
+    f"COPY registry_journalentry (id, event_id, leaf, {', '.join(f'{column}_salt' for column in SALTED)},"
+    f" {', '.join(f'{column}_digest' for column in SALTED)}) FROM STDIN"
+)
 BEYOND = """
     SELECT id FROM registry_journalentry WHERE id > (SELECT coalesce(max(size), 0) FROM registry_checkpoint)
     ORDER BY id LIMIT 1
@@ -177,23 +181,22 @@ def _take(most: int) -> list[Event]:
 
 
 def _number(events: Sequence[Event], size: int) -> list[bytes]:
-    """Write their entries, from size + 1 on. Returns their leaves."""
-    rows = []
-    for number, event in enumerate(events, start=size + 1):
-        row = JournalEntry(id=number, event=event)
-        digests: dict[str, bytes | None] = {}
-        for column in SALTED:
-            content = getattr(event, column)
-            digests[column] = None
-            if not is_empty(content):
-                salt = secrets.token_bytes(SALT_BYTES)
-                digests[column] = salted(salt, CALLED[column], content)
-                setattr(row, f"{column}_salt", salt)
-                setattr(row, f"{column}_digest", digests[column])
-        row.leaf = leaf_of(number, event, digests)
-        rows.append(row)
-    JournalEntry.objects.bulk_create(rows)
-    return [bytes(row.leaf) for row in rows]
+    """Write their entries, from size + 1 on: copied in, as rows made one by one take three times as long. Returns their
+    leaves."""
+    leaves = []
+    with connection.cursor() as cursor, cursor.copy(COPY_ENTRIES) as copy:
+        for number, event in enumerate(events, start=size + 1):
+            salts: dict[str, bytes | None] = dict.fromkeys(SALTED)
+            digests: dict[str, bytes | None] = dict.fromkeys(SALTED)
+            for column in SALTED:
+                content = getattr(event, column)
+                if not is_empty(content):
+                    salts[column] = salt = secrets.token_bytes(SALT_BYTES)
+                    digests[column] = salted(salt, CALLED[column], content)
+            leaf = leaf_of(number, event, digests)
+            copy.write_row((number, event.pk, leaf, *salts.values(), *digests.values()))
+            leaves.append(leaf)
+    return leaves
 
 
 def _grow(size: int, leaves: list[bytes]) -> bytes:

@@ -81,6 +81,10 @@ def test_the_page_says_whether_it_is_what_was_signed(cast: Cast) -> None:
     newest = signed()
     entry = JournalEntry.objects.get(event=event)
     assert f"Entry {entry.pk}, in checkpoint {newest.pk} of" in page("event", event.pk)
+    operator = Browser()
+    operator.force_login(cast.user("cora"))
+    address = reverse("admin:registry_checkpoint_change", args=[newest.pk])
+    assert operator.get(address).status_code == 404
     watch()
     shown = page("checkpoint", newest.pk)
     assert f"the journal begins with the {newest.size} entries that it was signed over" in shown

@@ -32,7 +32,7 @@ class ConfirmForm(forms.Form):
 
 class StateFilter(admin.SimpleListFilter):
     title = "state"
-    parameter_name = "state"
+    parameter_name = "became"  # `state` is a column, which does not know what has expired
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
         return [

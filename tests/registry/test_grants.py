@@ -308,5 +308,5 @@ def test_in_the_admin(cast: Cast) -> None:
     assert "asks that" in shown(cora, f"{there}/confirm/")
     assert cora.post(f"{there}/confirm/", {"reason": ""}).status_code == 302
     assert "vera" in operators(cast)
-    assert vera in shown(ada, "/admin/registry/rolegrant/?state=granted")
-    assert vera not in shown(ada, "/admin/registry/rolegrant/?state=asked")
+    assert vera in shown(ada, "/admin/registry/rolegrant/?became=granted")
+    assert vera not in shown(ada, "/admin/registry/rolegrant/?became=asked")

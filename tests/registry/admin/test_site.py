@@ -52,12 +52,7 @@ def scene(db: None) -> Scene:
     made = make_scene(f"-{secrets.token_hex(3)}")
     version, ada = made.versions[3], made.people["ada"]
     hook = Webhook.objects.create(
-        namespace=made.namespace,
-        name="ci",
-        url="http://127.0.0.1:9/",
-        events=["*"],
-        secret="x",
-        created_by=ada,
+        namespace=made.namespace, name="ci", url="http://a:9/", events=["*"], secret="x", created_by=ada
     )
     event = Event.objects.filter(namespace=made.namespace).latest("pk")
     delivery = Delivery.objects.create(webhook=hook, event=event, due_at=timezone.now())

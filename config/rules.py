@@ -151,7 +151,8 @@ RULES: dict[tuple[str, str], Rule] = {
     ("promotion", "GET"): Holds(P.NAMESPACE_READ),
     ("promotion-approve", "POST"): Holds(P.PROMOTION_DECIDE, or_designated=True),
     ("promotion-reject", "POST"): Holds(P.PROMOTION_DECIDE, or_designated=True),
-    ("promotion-withdraw", "POST"): Holds(P.PROMOTION_REQUEST),
+    # Who may ask for the same: engineers, of a rollback operators; the action asks.
+    ("promotion-withdraw", "POST"): Holds(P.NAMESPACE_READ),
     ("promotion-break-glass", "POST"): Holds(P.PROMOTION_DECIDE),
     # Operators, auditors and namespace admins review; the action asks.
     ("promotion-review", "POST"): Holds(P.NAMESPACE_READ),
@@ -294,7 +295,7 @@ ADMIN_RULES: dict[str, AdminRule] = {
         "decided on the desk; an open one can be taken back, or put into effect by breaking the glass",
         {
             "open_on_desk": Holds(P.NAMESPACE_READ),
-            "withdraw": Holds(P.PROMOTION_REQUEST),
+            "withdraw": Holds(P.NAMESPACE_READ),
             "break_glass": Holds(P.PROMOTION_DECIDE),
         },
     ),

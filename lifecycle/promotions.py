@@ -32,6 +32,7 @@ from registry.models import (
 from registry.references import check_not_deleted
 
 PRODUCTION_ALIAS = "production"
+TOO_LATE = "nobody decided in time"
 
 
 class IllegalMove(DomainError):
@@ -254,13 +255,14 @@ def settle(*, promotion_id: Any, now: datetime | None = None) -> Promotion:
 
     Reads the database only (`gates.evaluate.prepare` comes before, outside the lock). Safe to repeat.
     """
-    now = now or timezone.now()
     with transaction.atomic():
         promotion = locked(promotion_id)
+        # The time under the lock: who waited for it does not write of a time in which another was at it.
+        now = now or timezone.now()
         if promotion.state not in OPEN:
             return promotion
         if promotion.expires_at <= now:
-            end(promotion, State.EXPIRED, "nobody decided in time", by=SYSTEM, now=now)
+            end(promotion, State.EXPIRED, TOO_LATE, by=SYSTEM, now=now)
             return promotion
         if promotion.state == State.AWAITING_APPROVAL:
             # Approved while the stage was frozen: it takes effect when that is over, without anybody.
@@ -302,9 +304,9 @@ def apply(*, promotion_id: Any, by: Principal, now: datetime | None = None) -> P
 
     Raises PromotionIsClosed for one that has ended (applying twice is refused), ApprovalsMissing, Frozen.
     """
-    now = now or timezone.now()
     with transaction.atomic():
         promotion = locked(promotion_id)
+        now = now or timezone.now()
         check_open(promotion, now)
         if not void_when_changed(promotion, now):
             if not BreakGlass.objects.filter(promotion=promotion).exists():

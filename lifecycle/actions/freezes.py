@@ -47,7 +47,8 @@ def set_freeze(
         raise InvalidInput("Staging or production is frozen, or both without a target.", field="target")
     if model is not None and (namespace is None or model.namespace_id != namespace.pk):
         raise InvalidInput(f"{model} is no model of that namespace.", field="model")
-    if not max(starts, now) < ends_at <= starts + LONGEST:
+    # Not `starts + LONGEST`: after the last year there is no time.
+    if not max(starts, now) < ends_at or ends_at - starts > LONGEST:
         raise InvalidInput(
             f"A freeze ends after it starts, in the future, and within {LONGEST.days} days.", field="ends_at"
         )

@@ -44,8 +44,8 @@ def break_glass(*, promotion: Promotion, reason: str, by: Principal) -> Promotio
     check_can_decide(by, promotion)
     check_can(by, Permission.PROMOTION_DECIDE, promotion.version.model.namespace)
     _check_reason(reason, "To break the glass, say why: a second person reviews it.")
-    now = timezone.now()
     row = promotions.locked(promotion.pk)
+    now = timezone.now()
     if row.kind == Promotion.Kind.ROLLBACK:
         raise GlassHolds("A rollback needs no glass broken: no freeze and no approval stands in its way.")
     if row.state == State.EVALUATING and row.binding:

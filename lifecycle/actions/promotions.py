@@ -19,7 +19,7 @@ from lifecycle.stages import BY_NAME, move_for
 from lineage.provenance import trainers_of
 from registry.errors import DomainError, Forbidden, InvalidInput, NotVisible
 from registry.journal.enqueue import enqueue
-from registry.models import ModelVersion, Principal, RegisteredModel, Stage, StageChange
+from registry.models import SYSTEM, ModelVersion, Principal, RegisteredModel, Stage, StageChange
 from registry.permissions import accounts_of, can, check_can
 from registry.references import check_not_deleted
 from registry.roles import Permission
@@ -87,8 +87,7 @@ def request_promotion(*, version: ModelVersion, target: str, reason: str = "", b
     if move is None or not move.by_promotion or move.name == "roll_back":
         hint = _way_to(stage, target)
         raise NotPromotable(f"{version.reference} is in {stage}: it cannot go to {target} from there.{hint}")
-    if Promotion.objects.filter(version=version, target=target, state__in=OPEN).exists():
-        raise PromotionOpen(f"A promotion of {version.reference} to {target} is open already.")
+    _check_none_open(version, target, f"A promotion of {version.reference} to {target} is open already.")
     policy = policies.current(model, target)
     promotion = _create(
         version, target, Promotion.Kind.PROMOTE, reason, policies.snapshot(policy), policy, by
@@ -110,8 +109,7 @@ def roll_back(*, model: RegisteredModel, to: int | None = None, reason: str, by:
             raise InvalidInput("A rollback needs a reason.", field="reason")
         promotions.lock_registered(model.pk)
         target = _rollback_target(model, to)
-        if Promotion.objects.filter(version=target, target=Stage.PRODUCTION, state__in=OPEN).exists():
-            raise PromotionOpen(f"A rollback to {target.reference} is under way already.")
+        _check_none_open(target, Stage.PRODUCTION, f"A rollback to {target.reference} is under way already.")
         snapshot = policies.rollback_snapshot(target)
         kind = Promotion.Kind.ROLLBACK
         promotion = _create(target, Stage.PRODUCTION, kind, reason, snapshot, None, by)
@@ -137,8 +135,8 @@ def decide_promotion(
         raise InvalidInput("A rejection needs a reason: it is what the requester reads.", field="reason")
     checked = checked_report(report)
     found = with_documents(checked, promotion.version, by) if checked else None
-    now = timezone.now()
     row = promotions.locked(promotion.pk)
+    now = timezone.now()
     promotions.check_open(row, now)
     if Approval.objects.filter(promotion=row, by=by.account).exists():
         raise AlreadyDecided("You have decided on this promotion already.")
@@ -164,8 +162,8 @@ def decide_promotion(
 
 @transaction.atomic
 def withdraw_promotion(*, promotion: Promotion, reason: str = "", by: Principal) -> Promotion:
-    """Take an open request back: who asked, or anybody who may ask. Raises Forbidden, PromotionIsClosed."""
-    check_can(by, Permission.PROMOTION_REQUEST, promotion.version.model.namespace)
+    """Take an open request back: anybody who may ask for the same. Raises Forbidden, PromotionIsClosed."""
+    check_can(by, right_to_ask(promotion), promotion.version.model.namespace)
     _fits(reason)
     row = promotions.locked(promotion.pk)
     if row.state not in OPEN:
@@ -185,6 +183,7 @@ def move_version(*, version: ModelVersion, move: str, reason: str, by: Principal
         raise InvalidInput(f"{move!r} is not a move one asks for.", field="move")
     check_can(by, known.permission, version.model.namespace)
     _fits(reason)
+    promotions.lock_model(version.pk)
     now = timezone.now()
     moved = promotions.advance(version_id=version.pk, move=known, by=by, reason=reason, now=now)
     for open_one in Promotion.objects.filter(version=version, state__in=OPEN).order_by("pk"):
@@ -192,6 +191,12 @@ def move_version(*, version: ModelVersion, move: str, reason: str, by: Principal
         if row.state in OPEN:
             promotions.end(row, State.VOID, f"the version is {moved.stage} now", by=by, now=now)
     return moved
+
+
+def right_to_ask(promotion: Promotion) -> Permission:
+    """Who holds it may ask for the same, and take it back: a rollback is the operators'."""
+    rollback = promotion.kind == Promotion.Kind.ROLLBACK
+    return Permission.VERSION_ROLL_BACK if rollback else Permission.PROMOTION_REQUEST
 
 
 def check_can_decide(by: Principal, promotion: Promotion) -> None:
@@ -248,6 +253,17 @@ def _create(
     )
     promotions.note(promotion, "promotion.requested", by=by, now=now, reason=reason)
     return promotion
+
+
+def _check_none_open(version: ModelVersion, target: str, sentence: str) -> None:
+    """Raises PromotionOpen. One whose time is over, and which no sweep has met yet, is ended here."""
+    found = Promotion.objects.filter(version=version, target=target, state__in=OPEN).first()
+    if found is None:
+        return
+    now, row = timezone.now(), promotions.locked(found.pk)
+    if row.expires_at > now:
+        raise PromotionOpen(sentence)
+    promotions.end(row, State.EXPIRED, promotions.TOO_LATE, by=SYSTEM, now=now)
 
 
 def _rollback_target(model: RegisteredModel, to: int | None) -> ModelVersion:

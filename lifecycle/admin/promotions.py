@@ -11,13 +11,14 @@ from django.urls import reverse
 from unfold.decorators import display
 
 from lifecycle.actions.glass import break_glass
-from lifecycle.actions.promotions import can_decide, withdraw_promotion
+from lifecycle.actions.promotions import can_decide, right_to_ask, withdraw_promotion
 from lifecycle.api.shows import promotion_json, promotion_rows
 from lifecycle.models import OPEN, Approval, Promotion, State
 from registry.admin.acting import ActPage, ReasonForm, page_action
 from registry.admin.journal import shortened
 from registry.admin.scoped import ReadOnlyInline, ScopedAdmin
 from registry.http.authentication import principal_of
+from registry.permissions import can
 
 STATE_COLOURS = {
     "evaluating": "info",
@@ -81,6 +82,10 @@ class PromotionAdmin(ScopedAdmin):
 
     def offers(self, request: HttpRequest, action: str, row: Any) -> bool:
         if action in ("withdraw", "break_glass") and row.state not in OPEN:
+            return False
+        if action == "withdraw" and not can(
+            principal_of(request), right_to_ask(row), row.version.model.namespace_id
+        ):
             return False
         if action == "break_glass" and not can_decide(principal_of(request), row):
             return False

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
@@ -60,8 +60,10 @@ def time_of(given: str, name: str = "at") -> datetime:
     """A time that was given as the parameter `name`. Raises InvalidInput."""
     try:
         parsed = parse_datetime(given)
-    except ValueError:
-        parsed = None
-    if parsed is None or parsed.tzinfo is None:
+        # Near the first and the last year some times are none in UTC.
+        at = parsed.astimezone(UTC) if parsed and parsed.tzinfo else None
+    except (ValueError, OverflowError):
+        at = None
+    if at is None:
         raise InvalidInput(f"{name} is a time in UTC, such as 2026-01-31T12:00:00Z.", field=name)
-    return parsed
+    return at

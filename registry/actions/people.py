@@ -31,6 +31,11 @@ def create_admin(*, username: str = "admin") -> str | None:
 @transaction.atomic
 def create_user(*, username: str, by: Principal, owner: User | None = None) -> User:
     """A person without a password, or, with an owner, a service account. Raises InvalidInput."""
+    if owner is not None and owner.is_service:
+        # Whoever answers for an account is looked for one step away: they must be a person.
+        raise InvalidInput(
+            f"{owner.get_username()} is a service account: the owner of one is a person.", field="owner"
+        )
     user = User(username=username, owner=owner, is_service=owner is not None)
     user.set_unusable_password()
     user.full_clean(exclude=["password"])

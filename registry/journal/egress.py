@@ -133,6 +133,8 @@ def parse_url(url: str) -> Target:
         )
     try:
         host = _canonical(parts.hostname or "")
+        if parts.netloc.startswith("[") and ":" not in host:
+            raise ValueError("a name in brackets")
     except ValueError:
         raise AddressRefused(
             "The host is a plain name, or an address in its usual notation (10.0.0.7, [fd12::7]).",

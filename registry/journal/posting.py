@@ -187,11 +187,12 @@ def _retry_after(headers: dict[bytes, bytes]) -> timedelta | None:
     given = (
         next((v for k, v in headers.items() if k.lower() == b"retry-after"), b"").decode("latin-1").strip()
     )
-    if given.isdigit():
+    # A superscript two is a digit as well, and no number.
+    if given.isdecimal():
         return timedelta(seconds=min(int(given[:9]), 10**8))
     try:
         then = parsedate_to_datetime(given)
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, OverflowError):
         return None
     if then.tzinfo is None:
         then = then.replace(tzinfo=UTC)

@@ -97,6 +97,17 @@ def test_what_the_server_refuses_is_shown_in_the_file(cast: Cast, run: Run, tmp_
         ("namespace: a\npolicies:\n  - target: staging\n    gates: [[]]", ":4:13: a gate is its name"),
         ("namespace: a\npolicies:\n  - target: staging\n    gates: !!python/name:os.system x", ":4:12: "),
         ("namespace: a\npolicies:\n  - target: staging\n    model: 3", ":4:5: model is a text"),
+        (
+            "namespace: a\npolicies:\n  - {target: staging, approvals: 2026-01-01}",
+            ':3:34: this is a date, and a text only in quotes: "2026-01-01"',
+        ),
+        ("namespace: a\npolicies:\n  - {target: staging, approvals: .nan}", ":3:34: this is no text and no"),
+        (
+            "namespace: a\npolicies:\n  - {target: staging, approvals: !!bool x}",
+            ":3:34: this is no plain value",
+        ),
+        ("namespace: a\npolicies: &a [*a]", ":2:11: the file is too large for policies"),
+        ("[" * 5000, "it is not YAML"),
         ("namespace: a\n? [b]\n: c\npolicies: []", ":2:3: a key is a word"),
         (
             (

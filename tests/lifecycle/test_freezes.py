@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -172,6 +172,7 @@ def test_who_edits_policies_sets_it_and_operators_do_not(cast: Cast) -> None:
         ({"ends_at": timezone.now() - timedelta(hours=1)}, "ends_at"),
         ({"ends_at": timezone.now() + timedelta(days=400)}, "ends_at"),
         ({"starts_at": timezone.now() + timedelta(hours=9)}, "ends_at"),
+        ({"ends_at": datetime.max.replace(tzinfo=UTC)}, "ends_at"),
         ({"target": "archived"}, "target"),
     ],
 )
@@ -179,6 +180,11 @@ def test_what_is_wrong_is_pointed_at(cast: Cast, more: dict[str, Any], field: st
     with pytest.raises(InvalidInput) as refusal:
         frozen(cast, **more)
     assert refusal.value.field == field
+
+
+def test_a_freeze_at_the_end_of_time_is_kept_or_refused(cast: Cast) -> None:
+    last = datetime.max.replace(tzinfo=UTC)
+    assert frozen(cast, starts_at=last - timedelta(days=30), ends_at=last).ends_at == last
 
 
 def test_it_is_told_over_rest_and_on_the_pages(cast: Cast) -> None:

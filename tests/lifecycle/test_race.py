@@ -8,14 +8,18 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import psycopg
 import pytest
+from django.db import connection
 from django.utils import timezone
 
 from config.environment import CHECKOUT
+from lifecycle.actions.promotions import roll_back
 from lifecycle.models import Approval, Promotion, State
+from lifecycle.promotions import settle
 from registry.models import Event, ModelVersion, StageChange
 from tests.cast import Cast, make_cast
 from tests.factories import promotion_at
@@ -103,3 +107,40 @@ def check(pair: list[Promotion], said: Counter[str]) -> None:
     )
     assert Event.objects.filter(subject_id=applied.pk, type="promotion.applied").count() == 1
     assert Event.objects.filter(subject_id=void.pk, type="promotion.void").count() == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_move_is_of_the_time_at_which_it_was_made(app_db: psycopg.Connection[Any]) -> None:
+    """Who waits for the model's lock writes no time in which somebody else still moved its versions: what was in
+    production then is read from these times."""
+    cast = make_cast()
+    first = promotion_at(cast, "applied").version
+    promotion_at(cast, "applied", value=0.95)
+    back = roll_back(model=first.model, reason="errors", by=cast.principal("cora"))
+
+    def call() -> None:
+        settle(promotion_id=back.pk)
+        connection.close()
+
+    with ThreadPoolExecutor(max_workers=1) as threads:
+        with app_db.transaction():
+            app_db.execute(
+                "SELECT id FROM registry_registeredmodel WHERE id = %s FOR UPDATE", [first.model_id]
+            )
+            waiting = threads.submit(call)
+            let_it_wait(app_db)
+            let_go = timezone.now()
+        waiting.result(timeout=30)
+
+    moves = StageChange.objects.filter(promotion_id=back.pk)
+    assert len(moves) == 2
+    assert all(move.at >= let_go for move in moves)
+
+
+def let_it_wait(app_db: psycopg.Connection[Any]) -> None:
+    """Until somebody waits for a lock that this connection holds."""
+    asked = "SELECT 1 FROM pg_locks WHERE NOT granted AND pg_backend_pid() = ANY (pg_blocking_pids(pid))"
+    deadline = time.monotonic() + 30
+    while app_db.execute(asked).fetchone() is None:
+        assert time.monotonic() < deadline, "nobody waits"
+        time.sleep(0.01)

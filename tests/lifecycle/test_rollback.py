@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from lifecycle.actions.promotions import NoRollbackTarget, move_version, roll_back
+from lifecycle.actions.promotions import NoRollbackTarget, move_version, roll_back, withdraw_promotion
 from lifecycle.models import State
 from lifecycle.promotions import settle
 from registry.errors import Forbidden, InvalidInput
@@ -75,3 +75,16 @@ def test_moving_a_version_voids_what_is_open_for_it(cast: Cast) -> None:
     promotion.refresh_from_db()
     assert promotion.state == State.VOID
     assert ModelVersion.objects.get(pk=promotion.version_id).stage == "development"
+
+
+def test_a_rollback_is_taken_back_by_operators_only(cast: Cast) -> None:
+    """While bytes are read again it is open: whoever may not go back does not stop it either."""
+    first = promotion_at(cast, "applied").version
+    promotion_at(cast, "applied", value=0.95)
+    back = roll_back(model=first.model, reason="errors since noon", by=cast.principal("cora"))
+
+    with pytest.raises(Forbidden, match=r"version\.roll_back"):
+        withdraw_promotion(promotion=back, by=cast.principal("eve"))
+    assert cast.client("eve").post(f"/api/v1/promotions/{back.pk}/withdraw").status_code == 403
+    answer = cast.client("cora").post(f"/api/v1/promotions/{back.pk}/withdraw")
+    assert (answer.status_code, answer.json()["state"]) == (200, "withdrawn")

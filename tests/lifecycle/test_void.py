@@ -119,8 +119,13 @@ def test_its_time_runs_out(cast: Cast, monkeypatch: pytest.MonkeyPatch) -> None:
         connection.cursor() as cursor,
     ):
         cursor.execute("UPDATE lifecycle_promotion SET state = 'applied' WHERE id = %s", [promotion.pk])
-    ended = settle(promotion_id=promotion.pk)
-    assert (ended.state, ended.outcome) == (State.EXPIRED, "nobody decided in time")
+    # To ask again needs no sweep.
+    again = actions.request_promotion(
+        version=promotion.version, target="production", by=cast.principal("eve")
+    )
+    assert again.state == State.EVALUATING
+    promotion.refresh_from_db()
+    assert (promotion.state, promotion.outcome) == (State.EXPIRED, "nobody decided in time")
     with pytest.raises(PromotionIsClosed, match="is expired: nobody decided in time"):
         decide_promotion(promotion=promotion, verdict="approve", by=cast.principal("cora"))
 

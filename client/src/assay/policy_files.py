@@ -15,8 +15,10 @@ policies:
 from __future__ import annotations
 
 import importlib
+import math
 import re
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +28,8 @@ from assay.policies import Policy
 LARGEST_FILE = 1 << 20
 # Aliases make a small file large: one that grows beyond this is no policy.
 MOST_VALUES = 20_000
+# Nor does a policy hold things in things in things without end; an alias may lead into itself.
+DEEPEST = 20
 KEYS = ("target", "model", "risk_tier", "gates", "approvals")
 TARGETS = ("staging", "production")
 
@@ -56,7 +60,8 @@ class PolicyText:
         """`policies.yaml:14:7` of what a refusal names; of the nearest around it when it stands nowhere itself."""
         path = field or ""
         while path and path not in self.places:
-            path = re.sub(r"(\.[^.\[]*|\[\d*\]|[^.\[]+)$", "", path)
+            shorter = re.sub(r"(\.[^.\[]*|\[\d*\]|[^.\[]+)$", "", path)
+            path = shorter if shorter != path else ""
         line, column = self.places[path]
         return f"{self.file}:{line}:{column}"
 
@@ -73,7 +78,7 @@ def read_policies(path: Path, namespace: str | None = None) -> list[PolicyText]:
     yaml = _yaml()
     try:
         root = yaml.compose(text, Loader=yaml.SafeLoader)
-    except (yaml.YAMLError, ValueError) as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         mark = getattr(error, "problem_mark", None)
         where = f"{path}:{mark.line + 1}:{mark.column + 1}" if mark else str(path)
         raise PolicyFileInvalid(f"{where}: {getattr(error, 'problem', None) or 'it is not YAML'}.") from error
@@ -182,19 +187,19 @@ class _Reading:
         places[f"{path}.gate"] = places[f"{path}.{name}"]
         return {"gate": name, "parameters": {} if parameters is None else parameters}
 
-    def value(self, node: Any, path: str, where: dict[str, Place]) -> Any:
+    def value(self, node: Any, path: str, where: dict[str, Place], depth: int = 0) -> Any:
         """The value of a node, with the place of each part of it in `where`."""
         self.count += 1
-        if self.count > MOST_VALUES:
+        if self.count > MOST_VALUES or depth > DEEPEST:
             raise self.wrong(_place(node), "the file is too large for policies")
         where.setdefault(path, _place(node))
         if isinstance(node, self.yaml.SequenceNode):
-            return [self.value(each, f"{path}[{index}]", where) for index, each in enumerate(node.value)]
+            return [
+                self.value(each, f"{path}[{index}]", where, depth + 1)
+                for index, each in enumerate(node.value)
+            ]
         if not isinstance(node, self.yaml.MappingNode):
-            try:
-                return self.maker.construct_object(node)
-            except (self.yaml.YAMLError, ValueError) as error:
-                raise self.wrong(_place(node), "this is no plain value") from error
+            return self.plain(node)
         found: dict[str, Any] = {}
         for key, child in node.value:
             name = key.value
@@ -205,8 +210,22 @@ class _Reading:
             inner = f"{path}.{name}" if path else name
             # A refusal of what is missing in a value, or of a key, points at the key.
             where[inner] = _place(key)
-            found[name] = self.value(child, inner, where)
+            found[name] = self.value(child, inner, where, depth + 1)
         return found
+
+    def plain(self, node: Any) -> Any:
+        """A text, a number, true, false or nothing; a date is a text only in quotes."""
+        try:
+            value = self.maker.construct_object(node)
+        except (self.yaml.YAMLError, ValueError, LookupError, AttributeError) as error:
+            raise self.wrong(_place(node), "this is no plain value") from error
+        if isinstance(value, date):
+            raise self.wrong(_place(node), f'this is a date, and a text only in quotes: "{node.value}"')
+        if not isinstance(value, str | int | float | None) or (
+            isinstance(value, float) and not math.isfinite(value)
+        ):
+            raise self.wrong(_place(node), "this is no text and no finite number")
+        return value
 
     def only(self, given: dict[str, Any], known: tuple[str, ...], path: str, where: dict[str, Place]) -> None:
         for name in given:

@@ -193,14 +193,18 @@ def _allowed(promotion: dict[str, Any], maker: str) -> tuple[bool, str]:
     other = [each["by"] for each in given if each["binding"] != promotion["binding"]]
     if other:
         return False, f"{what} was approved by {other[0]} as something else than what was applied."
-    people = sorted({each["by"] for each in given})
-    if len(people) < promotion["approvals_required"]:
-        return (
-            False,
-            f"{what} has {len(people)} of the {promotion['approvals_required']} approvals it needed.",
-        )
+    people, needed = sorted({each["by"] for each in given}), promotion["approvals_required"]
+    glass = promotion.get("break_glass")
+    if glass:
+        # It stands for the approvals of others, never for that of the operator who broke it.
+        if glass["by"] not in people:
+            return False, f"{what} was applied by broken glass, without the approval of {glass['by']}."
+        needed = 0
+    if len(people) < needed:
+        return False, f"{what} has {len(people)} of the {needed} approvals it needed."
     by = f"approved by {', '.join(people)}, not by who asked" if people else "no approval was asked for"
-    return True, f"{what}: every gate passed or was waived; {by}."
+    broken = f"; {glass['by']} broke the glass: {glass['reason'].rstrip('.')}" if glass else ""
+    return True, f"{what}: every gate passed or was waived; {by}{broken}."
 
 
 def _recorded(told: dict[str, Any], events: list[dict[str, Any]]) -> tuple[bool, str]:

@@ -161,6 +161,7 @@ def test_a_period_that_is_none_is_refused(scene: Past, monkeypatch: pytest.Monke
         "": "since",
         "?since=2026-02-30": "since",
         "?since=2026-1-1": "since",
+        "?since=0001-01-01T00:00:00%2B14:00": "since",
         "?since=2026-01-01&until=9999-12-31": "until",
         "?since=2026-01-01T00:00:00Z&until=soon": "until",
         "?since=2026-02-01T00:00:00Z&until=2026-01-01T00:00:00Z": "since",

@@ -12,10 +12,12 @@ import pytest
 
 from assay.errors import DigestMismatch, PathRefused
 from assay.proof import Checked, check
+from lifecycle.actions.glass import break_glass
 from lifecycle.audit.export import export_version
 from lifecycle.audit.proof import chained, sealed
 from registry.actions.redactions import ask_redaction, decide_redaction
 from tests.cast import Cast
+from tests.factories import fresh, promotion_at, simple_policy
 from tests.lifecycle.audit.scene import past
 from tests.registry.artifacts.sending import published
 
@@ -93,6 +95,22 @@ def no_shape(document: dict[str, Any]) -> None:
 @pytest.fixture
 def document(cast: Cast) -> dict[str, Any]:
     return export_version(version=past(cast).first, by=cast.principal("otto"))
+
+
+def test_broken_glass_stands_for_the_approvals_of_others(cast: Cast, tmp_path: Path) -> None:
+    simple_policy(cast, "production", approvals=3)
+    promotion = promotion_at(cast, "awaiting_approval")
+    break_glass(promotion=promotion, reason="fraud is going through", by=cast.principal("cora"))
+    document = export_version(version=fresh(promotion.version), by=cast.principal("otto"))
+
+    found = check(saved(tmp_path, document))
+    assert wrong(found) == []
+    cora = cast.user("cora").get_username()
+    assert any(f"{cora} broke the glass: fraud is going" in each["sentence"] for each in found["findings"])
+    applied = production(document)
+    applied["approvals"] = []
+    found = check(saved(tmp_path, sealed(document)))
+    assert any("without the approval of" in sentence for sentence in wrong(found))
 
 
 def test_a_document_as_it_came(document: dict[str, Any], tmp_path: Path) -> None:

@@ -223,7 +223,7 @@ class Oracle(Gates):
         raise Refused("approvals-missing")
 
     def withdraw(self, promotion: Promotion, by: str) -> Happened:
-        allow(by, ENGINEERS)
+        allow(by, OPERATORS if promotion.is_rollback else ENGINEERS)
         if not promotion.is_open:
             raise Refused("promotion-closed")
         return self._end(promotion, "withdrawn")

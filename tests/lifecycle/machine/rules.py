@@ -259,7 +259,7 @@ class Machine(RuleBasedStateMachine):
         )
 
     @precondition(asked_already)
-    @rule(number=some, by=mostly("eve", "ada"), ended=st.booleans())
+    @rule(number=some, by=mostly("eve", "ada", "cora"), ended=st.booleans())
     def withdraw(self, number: int, by: str, ended: bool) -> None:
         if promotion := self.promotion(number, ended):
             self.withdraw_it(promotion, by)

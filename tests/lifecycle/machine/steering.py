@@ -72,7 +72,7 @@ class Steered(Machine):
             case "rejected":
                 self.decide_on(promotion, "reject", "too slow", "cora")
             case "withdrawn":
-                self.withdraw_it(promotion, "eve")
+                self.withdraw_it(promotion, "cora" if promotion.is_rollback else "eve")
             case "expired":
                 self.settle_it(promotion, late=True)
             case "gates_failed" | "awaiting_approval" if promotion.state == "evaluating":

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
+
 from registry import __version__
-from registry.models import Event, User
+from registry.actions.people import create_user
+from registry.errors import InvalidInput
+from registry.models import SYSTEM, Event, User
 from tests.architecture.tree import pyproject
 from tests.cast import Cast
 from tests.factories import ready_version
@@ -116,3 +120,9 @@ def test_the_journal_is_filtered_and_paged(cast: Cast) -> None:
         following = answer["next"]
     assert seen == sorted(seen, reverse=True)
     assert len(seen) == Event.objects.filter(namespace=cast.namespace).count()
+
+
+def test_a_person_answers_for_a_service_account(cast: Cast) -> None:
+    """Whoever answers for an account does not decide on what it asks for: that must not end at another account."""
+    with pytest.raises(InvalidInput, match="the owner of one is a person"):
+        create_user(username="bot-of-a-bot", owner=cast.user("ci"), by=SYSTEM)

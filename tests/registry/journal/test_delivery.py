@@ -151,6 +151,18 @@ def test_nobody_is_asked_to_wait_for_ever(cast: Cast, hook: Webhook, receiver: R
     assert row.due_at - now == timedelta(hours=24)
 
 
+@pytest.mark.parametrize("said", ["\u00b2", "Mon, 01 Jan 2026 00:00:00 +" + "9" * 24, "soon", "-5"])
+def test_a_retry_after_that_is_none_is_an_attempt_like_any_other(
+    cast: Cast, hook: Webhook, receiver: Receiver, said: str
+) -> None:
+    receiver.answer = lambda handler: plain(handler, 503, Retry_After=said)
+    row, now = planned(cast), timezone.now()
+    deliver(row.pk, now=now)
+    row.refresh_from_db()
+    assert row.due_at - now == SCHEDULE[1]
+    assert row.attempts.get().status == 503
+
+
 def test_410_switches_the_webhook_off(cast: Cast, hook: Webhook, receiver: Receiver) -> None:
     receiver.answer = lambda handler: plain(handler, 410)
     row = planned(cast)

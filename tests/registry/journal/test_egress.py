@@ -20,7 +20,7 @@ HOSTILE_URLS = [
     "http://127.0.0.0x1/", "http://127.000.000.001/", "http://0/", "http://1.2.3.4.5/", "http://256.1.1.1/",
     "http://ci..example/", "http://.example/", "http://-ci.example/", "http://ci_x.example/",
     "http://ci.example../", "http://[::1/", "http://[::1]x/", "http://[fe80::1%25eth0]/",
-    "http://[fe80::1%eth0]/", "http://[::ffff:127.0.0.1%1]/", "http://[not]/", "http://%31%32%37.0.0.1/",
+    "http://[fe80::1%eth0]/", "http://[::ffff:127.0.0.1%1]/", "http://[not]/", "http://[v1.a]/", "http://%31%32%37.0.0.1/",
     "http://ci%00.example/", "http://ci.example%2f@169.254.169.254/", "http://*/",
     "http://ci.example,127.0.0.1/", "http://ci.example;127.0.0.1/", "http://ci.example|x/",
     "http://{host}/", "https://xn--/", "", "http://ci.example\t/x", "http://ci.example\n/x",

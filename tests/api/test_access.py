@@ -71,6 +71,7 @@ SIGNED_IN: dict[tuple[str, str], tuple[str, int]] = {
     ("incidents", "GET"): ("namespace={namespace}", 404),
     ("freezes", "GET"): ("", 200),
     ("broken-glass", "GET"): ("", 200),
+    ("promotion-withdraw", "POST"): ("", 404),
     ("freeze-end", "POST"): ("", 404),
     ("quarantines", "GET"): ("namespace={namespace}", 404),
     ("quarantines", "POST"): ("", 422),

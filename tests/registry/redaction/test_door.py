@@ -1,5 +1,4 @@
-"""Raw SQL as the runtime role: nothing opens the door but a redaction that two people agreed on, once, for what it
-names."""
+"""Raw SQL as the runtime role: only a redaction that two people agreed on opens the door, once, for what it names."""
 
 from __future__ import annotations
 
@@ -321,8 +320,7 @@ def test_a_mark_has_room_wherever_it_may_stand() -> None:
             assert longest is None or longest >= len(mark_of("0" * 64)), (model, name)
 
 
-# What holds no text that people wrote of a namespace's things: digests, states, kinds; people and their tokens. A new
-# column of text goes here, or its model calls it `redactable`, or says why it `stays`.
+# No text that people wrote of a namespace's things. A new column of text is here, or `redactable`, or says why it `stays`.
 KEPT = {
     "lifecycle.gateresult": {"key", "gate", "verdict"},
     "lifecycle.approval": {"verdict", "binding"},

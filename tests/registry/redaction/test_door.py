@@ -320,7 +320,7 @@ def test_a_mark_has_room_wherever_it_may_stand() -> None:
             assert longest is None or longest >= len(mark_of("0" * 64)), (model, name)
 
 
-# No text that people wrote of a namespace's things. A new column of text is here, or `redactable`, or says why it `stays`.
+# No text that people wrote of a namespace. A new column of text is here, or `redactable`, or says why it `stays`.
 KEPT = {
     "lifecycle.gateresult": {"key", "gate", "verdict"},
     "lifecycle.approval": {"verdict", "binding"},

@@ -136,8 +136,9 @@ RULES: dict[tuple[str, str], Rule] = {
     ("promotion", "GET"): Holds(P.NAMESPACE_READ),
     ("promotion-approve", "POST"): Holds(P.PROMOTION_DECIDE, or_designated=True),
     ("promotion-reject", "POST"): Holds(P.PROMOTION_DECIDE, or_designated=True),
-    # Who may ask for the same: engineers, of a rollback operators; the action asks.
-    ("promotion-withdraw", "POST"): Holds(P.NAMESPACE_READ),
+    ("promotion-withdraw", "POST"): SignedInOnly(
+        "the right is the one to ask for the same, of a rollback another"
+    ),
     ("promotion-break-glass", "POST"): Holds(P.PROMOTION_DECIDE),
     # Operators, auditors and namespace admins review; the action asks.
     ("promotion-review", "POST"): Holds(P.NAMESPACE_READ),

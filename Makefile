@@ -5,8 +5,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
-# Two processes, each with its own database, broker and corner of the store.
-PYTEST_ARGS ?= -n 2
+# Three processes for two cores, as some tests wait; each with its own database, broker and corner of the store.
+PYTEST_ARGS ?= -n 3
 # What mypy and the import contract read.
 TYPED := config registry lineage lifecycle protocols console tests manage.py client/src examples/pipeline
 
@@ -39,7 +39,7 @@ demo: $(INSTALLED) ## train, publish, gate, approve, promote, trace, roll back, 
 up: $(INSTALLED) ## run Assay here: Postgres, Valkey, S3, web, workers, beat (Ctrl-C stops all)
 	@$(BIN)/python manage.py up
 
-test: $(INSTALLED) ## the test suite, on real services, in two processes (options: PYTEST_ARGS='-n 0 -k promotion')
+test: $(INSTALLED) ## the test suite, on real services, in three processes (options: PYTEST_ARGS='-n 0 -k promotion')
 	@$(BIN)/python -m pytest -m "not browser" $(PYTEST_ARGS)
 
 test-browser: $(INSTALLED) ## the pages, driven in a chromium that is on the PATH

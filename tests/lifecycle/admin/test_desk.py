@@ -192,7 +192,9 @@ def test_the_desk_and_the_rule_agree(scene: Scene) -> None:
 
 def test_a_promotion_is_withdrawn_from_its_page(scene: Scene) -> None:
     path = f"/admin/lifecycle/promotion/{scene.waiting.pk}/withdraw/"
-    assert signed_in(scene.people["cora"]).post(path, {"reason": "x"}).status_code == 403
+    refused = signed_in(scene.people["cora"]).post(path, {"reason": "x"}).content.decode()
+    assert "needs promotion.request" in refused
+    assert state(scene) == State.AWAITING_APPROVAL
     assert signed_in(scene.people["eve"]).post(path, {"reason": "a newer one comes"}).status_code == 302
     assert state(scene) == State.WITHDRAWN
 

@@ -17,11 +17,10 @@ from lifecycle.dossier.inbox import count_waiting, inbox
 from lifecycle.dossier.matters import Matter, open_waivers, troubles
 from lifecycle.models import Policy, Waiver
 from registry.actions.people import create_user
-from registry.actions.roles import grant_role
 from registry.errors import DomainError
 from registry.models import SYSTEM, Principal, Webhook
 from registry.roles import Role
-from tests.cast import Cast
+from tests.cast import Cast, hold_role
 from tests.console.scene import Scene, make_scene
 
 
@@ -67,9 +66,7 @@ def crowd(db: None) -> Scene:
     scene = make_scene(f"-{secrets.token_hex(3)}")
     scene.people["olaf"] = create_user(username=f"olaf-{secrets.token_hex(3)}", by=SYSTEM)
     for name in ("olaf", "eve", "ben", "ada"):
-        grant_role(
-            namespace=scene.namespace, user=scene.people[name], role=Role.PRODUCTION_OPERATOR, by=SYSTEM
-        )
+        hold_role(scene.namespace, scene.people[name], Role.PRODUCTION_OPERATOR)
     return scene
 
 

@@ -105,14 +105,16 @@ def test_a_namespace_that_is_none_is_refused(scene: Scene, label: str, value: st
 
 
 def test_odd_values_break_no_list(scene: Scene) -> None:
+    """Each key with two of the values, on a list of each in turn: all of each with all takes minutes."""
     broken: dict[Any, int] = {}
     own = ["q", "o", "p", "all", "e", "_facets", "_popup", "_to_field", "_changelist_filters"]
-    for who in ("root", "vera"):
+    for begin, who in enumerate(("root", "vera")):
         client = client_of(scene, who)
-        for label in LABELS:
+        for place, label in list(enumerate(LABELS))[begin::2]:
             offered = [f"{f}__exact" for f in admin_of(label).list_filter if isinstance(f, str)]
-            for key in [*own, *offered, "namespace", "type", "revoked_at__gte", "id__in"]:
-                for value in ODD:
+            keys = [*own, *offered, "namespace", "type", "revoked_at__gte", "id__in"]
+            for turn, key in enumerate(keys, start=place):
+                for value in (ODD[turn % len(ODD)], ODD[(turn + len(ODD) // 2) % len(ODD)]):
                     status = client.get(page(label, "changelist"), {key: value}).status_code
                     if status >= 500:
                         broken[who, label, key, value[:9]] = status

@@ -318,4 +318,4 @@ def test_the_journal_filters(scene: Scene) -> None:
     assert "version.demoted" in shown
     assert "member.granted</a>" not in shown
     assert str(Event.objects.get(type="version.demoted", namespace=scene.namespace).pk) in shown
-    assert shown.count("field-subject_label") == 1
+    assert shown.count("field-about") == 1

@@ -17,7 +17,7 @@ PIP_INSTALL = $(BIN)/python -m pip install -qq --progress-bar off $(if $(wildcar
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help venv demo up test test-browser check lint format types contracts migrations locks lock clean mutate wheelhouse
+.PHONY: help venv demo up test test-browser test-all check lint format types contracts migrations locks lock clean mutate wheelhouse
 
 help: ## list the targets
 	@grep -hE '^[a-zA-Z_%-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([^:]+):.*## /\1|/' | awk -F'|' '{ printf "  make %-16s %s\n", $$1, $$2 }'
@@ -45,7 +45,10 @@ test: $(INSTALLED) ## the test suite, on real services, in three processes (opti
 test-browser: $(INSTALLED) ## the pages, driven in a chromium that is on the PATH
 	@$(BIN)/python -m pytest -m browser
 
-check: lint types contracts migrations locks test test-browser ## everything that must hold before a change is merged
+test-all: $(INSTALLED) ## both at once: the services are started once
+	@$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+check: lint types contracts migrations locks test-all ## everything that must hold before a change is merged
 
 lint: $(INSTALLED) ## format and lint, changing nothing
 	@$(BIN)/ruff format --check .

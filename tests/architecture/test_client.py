@@ -5,9 +5,13 @@ from __future__ import annotations
 import ast
 from pathlib import Path
 
+import pytest
+
 from tests.architecture.rules import imported
 from tests.architecture.tree import APPS, modules, tree
 
+# In one process: what was parsed once is at hand.
+pytestmark = pytest.mark.xdist_group("architecture")
 CLIENT = Path("client/src/assay")
 
 

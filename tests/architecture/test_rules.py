@@ -12,6 +12,8 @@ from tests.architecture import rules
 from tests.architecture.rules import Place
 from tests.architecture.tree import APPS, files, modules, source, tree
 
+# In one process: what was parsed once is at hand.
+pytestmark = pytest.mark.xdist_group("architecture")
 LONGEST = 400
 
 # A signal is right in these places only: (module, why).

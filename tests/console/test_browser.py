@@ -13,7 +13,11 @@ from registry.models import ModelVersion
 from tests.console.browsing import Browser, chromium
 from tests.console.scene import Scene, make_scene
 
-pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.xdist_group("browser"),
+    pytest.mark.django_db(transaction=True),
+]
 
 
 @pytest.fixture

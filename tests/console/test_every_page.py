@@ -76,6 +76,7 @@ def test_the_forms_are_those_of_the_rules() -> None:
 
 
 @pytest.mark.browser
+@pytest.mark.xdist_group("browser")
 @pytest.mark.django_db(transaction=True)
 def test_no_page_complains_is_cut_off_or_shuts_anybody_out(
     live: Live, monkeypatch: pytest.MonkeyPatch

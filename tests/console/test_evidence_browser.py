@@ -17,6 +17,7 @@ from tests.lifecycle.audit.test_page import HOSTILE
 
 
 @pytest.mark.browser
+@pytest.mark.xdist_group("browser")
 @pytest.mark.django_db(transaction=True)
 def test_taken_from_the_page_and_read_as_a_file(
     live: Live, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -24,7 +24,7 @@ from registry.models import Event, ModelVersion, StageChange
 from tests.cast import Cast, make_cast
 from tests.factories import promotion_at
 
-ROUNDS = 10
+ROUNDS = 5
 PROCESSES = 4
 CALLS_EACH = 16
 

@@ -33,14 +33,14 @@ from tests.registry.artifacts.sending import again, events, register, sha256, st
 pytestmark = pytest.mark.django_db(transaction=True)
 # Every so many steps of each: what takes longest is looked at least often.
 STRIDES = {
-    "publish, one file": 4,
-    "publish, several": 7,
-    "publish, in a pack": 4,
-    "publish, in pieces": 6,
-    "delete": 4,
-    "collect": 7,
-    "scrub": 3,
-    "heal": 6,
+    "publish, one file": 7,
+    "publish, several": 13,
+    "publish, in a pack": 7,
+    "publish, in pieces": 13,
+    "delete": 7,
+    "collect": 13,
+    "scrub": 5,
+    "heal": 11,
 }
 
 

@@ -34,6 +34,8 @@ HASHED_FIRST = 64 * 2**20
 # The first call for addresses is for few parts, so that the line does not wait for hashing; each next for more.
 FIRST_URLS, MOST_URLS = 4, 200
 FILES_A_COMPLETE = 100
+# Two sessions that send other files of the same names and sizes may overtake each other more than once.
+TRIES = 4
 # The upload was gone on with by somebody else, or the store has lost what was sent: begin again.
 OVERTAKEN = frozenset({"upload-closed", "file-received", "parts-lost"})
 
@@ -85,15 +87,16 @@ def send(
     brought is not sent again. Bytes go to the object store by presigned part URLs; where it cannot be reached,
     through the server. Raises Refusal, Unreachable, FileChanged, PathRefused.
     """
-    try:
-        return _send(connection, namespace, files, progress)
-    except Refusal as refusal:
-        if refusal.code not in OVERTAKEN:
-            raise
-    except StoreRefused as refused:
-        # The parts were joined, or given up, by another session that sends the same files.
-        if refused.status != HTTPStatus.NOT_FOUND:
-            raise
+    for _ in range(TRIES - 1):
+        try:
+            return _send(connection, namespace, files, progress)
+        except Refusal as refusal:
+            if refusal.code not in OVERTAKEN:
+                raise
+        except StoreRefused as refused:
+            # The parts were joined, or given up, by another session that sends the same files.
+            if refused.status != HTTPStatus.NOT_FOUND:
+                raise
     return _send(connection, namespace, files, progress)
 
 

@@ -46,10 +46,7 @@ class Review:
 
 @dataclass(frozen=True)
 class Inbox:
-    """The desk's lists: oldest first where something waits, newest first where it is over.
-
-    `lifts` ask that a legal hold be lifted, `grants` that somebody be an operator, where this person may decide.
-    """
+    """The desk's lists: oldest first where something waits, newest first where it is over."""
 
     mine: list[Promotion]
     others: list[Promotion]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.lifecycle.machine.planted import PLANTED, found
+from tests.lifecycle.machine.planted import found
 
 # `make campaign-lifecycle` plants all of them.
 SOME = ("an edge added to the table", "an approval bound to nothing", "an event told twice")
@@ -13,5 +13,4 @@ SOME = ("an edge added to the table", "an approval bound to nothing", "an event 
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("name", SOME)
 def test_what_is_planted_is_found(name: str) -> None:
-    assert name in PLANTED
     assert found(name)
